@@ -1,0 +1,14 @@
+/** How the tests run: one process a file, so that a crash of a native library names its file. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: new URL('..', import.meta.url).pathname,
+  test: {
+    include: ['{agent,models,drivers,config,packaging}/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ['default', './agent/testing/skip-report.ts'],
+  },
+});

@@ -1,0 +1,25 @@
+/** All commands, in the order of `--help`. What a command needs beyond its options is imported when it runs. */
+import { Command, CommanderError } from 'commander';
+import { exitCodes, reportError } from './output.ts';
+
+const exitCodeHelp = `
+Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
+4 a device, server or the network failed · 5 a limit was reached · 70 a bug in Outpost`;
+
+function program(): Command {
+  return new Command('outpost')
+    .description('Watches cameras on the device, and tells what matters upstream, losing nothing.')
+    .showHelpAfterError('(run with --help for examples)')
+    .addHelpText('after', exitCodeHelp)
+    .exitOverride();
+}
+
+/** @param argv as in process.argv: the first two are skipped */
+export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(argv);
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    else reportError(thrown, argv.includes('--json'));
+  }
+}

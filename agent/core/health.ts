@@ -1,0 +1,112 @@
+/**
+ * What is wrong now, as a declared table of conditions: read by `status`, the screen, the console, metrics and `up/state`.
+ *
+ *   rooms --set/clear--> Health --> entries(), worst(), changes
+ */
+import type { Clock } from './clock.ts';
+
+export type Severity = 'info' | 'warning' | 'critical';
+
+export interface HealthEntry {
+  readonly title: string;
+  readonly severity: Severity;
+  readonly text: string;
+}
+
+export const healthCodes = {
+  'camera-down': {
+    title: 'A camera sends nothing',
+    severity: 'warning',
+    text: 'It is tried again with backoff. Check its power, its cable and its address.',
+  },
+  'vision-down': {
+    title: 'Detection is not running',
+    severity: 'critical',
+    text: 'The inference child ended; it is started again with backoff. The rest of the agent goes on.',
+  },
+  'vision-slow': {
+    title: 'Detection is slower than the camera',
+    severity: 'info',
+    text: 'Frames are dropped so that results stay fresh. Lower the camera’s rate or choose a smaller model.',
+  },
+  'model-unusable': {
+    title: 'The model cannot be used',
+    severity: 'critical',
+    text: 'Run `outpost models verify`, then `outpost models pull`.',
+  },
+  'outbox-down': {
+    title: 'Events cannot be written to disk',
+    severity: 'critical',
+    text: 'Check the disk’s space and health. Events wait in bounded memory and the writer is opened again.',
+  },
+  'uplink-down': {
+    title: 'No line to the broker',
+    severity: 'warning',
+    text: 'Events are kept on disk and sent when the line is back. Check the network and the broker.',
+  },
+  'evidence-down': {
+    title: 'Pictures cannot be stored',
+    severity: 'warning',
+    text: 'Events go on without pictures. Check the disk’s space.',
+  },
+  'clock-unsynced': {
+    title: 'The clock is not trusted',
+    severity: 'warning',
+    text: 'Times of events are corrected later. Check NTP or the GNSS receiver.',
+  },
+} as const satisfies Record<string, HealthEntry>;
+
+export type HealthCode = keyof typeof healthCodes;
+
+export interface HealthCondition extends HealthEntry {
+  readonly code: HealthCode;
+  /** What it is about: `camera/front`, or the agent itself. */
+  readonly subject: string;
+  /** One clause of detail; never data about people, never a credential. */
+  readonly detail: string;
+  readonly sinceMs: number;
+}
+
+export class Health {
+  readonly #conditions = new Map<string, HealthCondition>();
+  readonly #clock: Clock;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Raises a condition, or refreshes its detail; `since` stays that of the first time. */
+  set(code: HealthCode, subject: string, detail: string): void {
+    const key = `${code} ${subject}`;
+    const before = this.#conditions.get(key);
+    if (before?.detail === detail) return;
+    const sinceMs = before?.sinceMs ?? this.#clock.wallMs();
+    this.#conditions.set(key, { code, subject, detail, sinceMs, ...healthCodes[code] });
+    this.#changed();
+  }
+
+  clear(code: HealthCode, subject: string): void {
+    if (this.#conditions.delete(`${code} ${subject}`)) this.#changed();
+  }
+
+  entries(): readonly HealthCondition[] {
+    return [...this.#conditions.values()];
+  }
+
+  /** The gravest severity that holds now, or `ok`. */
+  worst(): Severity | 'ok' {
+    const held = new Set([...this.#conditions.values()].map(({ severity }) => severity));
+    return (['critical', 'warning', 'info'] as const).find((severity) => held.has(severity)) ?? 'ok';
+  }
+
+  /** @returns a function that ends the subscription */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * How this program starts another entry of itself, as a process or as a thread: from source, or from the single binary.
+ *
+ *   outpost            -> main.ts, the command line
+ *   outpost __vision   -> the inference child (a process)
+ *   workerData.entry   -> a thread of either
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+
+/** What the packaged program sets before anything else runs; absent when it runs from source. */
+export interface Packaged {
+  /** The bundle as a file on disk, for threads. */
+  readonly bundlePath: string;
+  /** Folder of the extracted native libraries, models and other assets. */
+  readonly assetsDir: string;
+}
+
+declare global {
+  var outpostPackaged: Packaged | undefined;
+}
+
+export const packaged = (): Packaged | undefined => globalThis.outpostPackaged;
+
+export type ProcessEntry = 'vision';
+export type ThreadEntry = 'session' | 'outbox';
+
+/** The argument that names a process entry. */
+export const entryArgument = (entry: ProcessEntry): string => `__${entry}`;
+
+const mainPath = (): string => fileURLToPath(new URL('../main.ts', import.meta.url));
+
+export function spawnEntry(entry: ProcessEntry, options: SpawnOptions): ChildProcess {
+  const script = packaged() ? [] : [mainPath()];
+  return spawn(process.execPath, [...process.execArgv, ...script, entryArgument(entry)], options);
+}
+
+/** Starts main again in a thread, with `{entry, ...data}` as its workerData. */
+export function startThread(entry: ThreadEntry, data: Record<string, unknown>, options: WorkerOptions = {}): Worker {
+  const path = packaged()?.bundlePath ?? mainPath();
+  return new Worker(path, { ...options, workerData: { entry, packaged: packaged(), ...data } });
+}

@@ -1,0 +1,109 @@
+/**
+ * Something worth telling, and the schema of each kind's data.
+ *
+ * A kind's data may gain optional fields; anything else is a new kind. What lasts has a phase, and `data.incident`
+ * is one id from its start to its end.
+ */
+import { z } from 'zod';
+import type { Lane } from './lane.ts';
+
+const fraction = z.number().min(0).max(1);
+/** Tracks may reach a little past the picture's edge. */
+const coordinate = z.number().min(-1).max(2);
+const milliseconds = z.number().min(0);
+
+export const boxSchema = z
+  .tuple([coordinate, coordinate, coordinate, coordinate])
+  .meta({ description: 'x1, y1, x2, y2, normalised to the picture' });
+
+export const sightingSchema = z
+  .strictObject({
+    track: z.int().min(1).meta({ description: 'track id, unique for a camera and a run of the tracker' }),
+    label: z.string(),
+    score: fraction,
+    box: boxSchema,
+  })
+  .meta({ description: 'one tracked object in one frame' });
+export type Sighting = z.infer<typeof sightingSchema>;
+
+const evidenceSchema = z
+  .array(z.strictObject({ id: z.string(), mediaType: z.string() }))
+  .meta({ description: 'pictures that belong to it, redacted; stored a moment later under these ids' });
+
+/** What every statement about a camera's picture carries. */
+const seen = {
+  incident: z.string().meta({ description: 'one id from start to end' }),
+  rule: z.string().meta({ description: 'id of the rule in the configuration' }),
+  frame: z.int().min(0).meta({ description: 'number of the frame that led to it' }),
+  ageMs: milliseconds
+    .optional()
+    .meta({ description: 'from the capture of that frame to this event; absent in replays' }),
+  evidence: evidenceSchema.optional(),
+};
+
+/** What lasts says how long it has, in `update` and `end`. */
+const lasting = { ...seen, durationMs: milliseconds.meta({ description: 'since it started' }) };
+
+export const eventData = {
+  zone: z.strictObject({ ...lasting, zone: z.string(), object: sightingSchema }),
+  intrusion: z.strictObject({ ...lasting, zone: z.string(), objects: z.array(sightingSchema) }),
+  line: z.strictObject({
+    ...seen,
+    line: z.string(),
+    direction: z.enum(['forward', 'backward']).meta({
+      description: 'forward: from the left of the line to its right, seen from its first point to its second',
+    }),
+    count: z
+      .strictObject({ forward: z.int().min(0), backward: z.int().min(0) })
+      .meta({ description: 'crossings since the agent started, this one included' }),
+    object: sightingSchema,
+  }),
+  loitering: z.strictObject({ ...lasting, zone: z.string(), object: sightingSchema }),
+  crowd: z.strictObject({
+    ...lasting,
+    zone: z.string().optional().meta({ description: 'absent: the whole picture' }),
+    count: z.int().min(0),
+    peak: z.int().min(0).meta({ description: 'the most at once since it started' }),
+  }),
+  camera: z.strictObject({
+    incident: z.string(),
+    condition: z.enum(['no-frames', 'black', 'frozen', 'blurred', 'covered', 'moved']),
+    durationMs: milliseconds,
+    detail: z.string().optional(),
+  }),
+  dropped: z.strictObject({
+    lane: z.string(),
+    first: z.string().meta({ description: 'first sequence number given up, decimal' }),
+    last: z.string(),
+    count: z.int().min(1),
+    bytes: z.int().min(0),
+    reason: z.enum(['budget', 'disk-full', 'expired', 'poison', 'corrupt']),
+  }),
+} as const;
+
+export type EventKind = keyof typeof eventData;
+export type EventData<K extends EventKind> = z.infer<(typeof eventData)[K]>;
+export const eventKinds = Object.keys(eventData) as EventKind[];
+
+export type Phase = 'start' | 'update' | 'end';
+
+interface EventOf<K extends EventKind> {
+  readonly kind: K;
+  /** Absent for what does not last. */
+  readonly phase?: Phase;
+  readonly lane: Lane;
+  /** What it is about, such as `camera/front`. */
+  readonly subject: string;
+  /** Wall time of the moment it tells of. */
+  readonly wallMs: number;
+  /** The same moment on the monotonic clock of this boot. */
+  readonly monoMs: number;
+  readonly data: EventData<K>;
+}
+
+/** A versioned discriminated union over `kind`. */
+export type Event = { [K in EventKind]: EventOf<K> }[EventKind];
+
+/** The CloudEvents type, such as `outpost.intrusion.start`. */
+export const eventType = (event: Pick<Event, 'kind' | 'phase'>): string =>
+  event.phase ? `outpost.${event.kind}.${event.phase}` : `outpost.${event.kind}`;

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+/**
+ * The front door: the command line, or one of the program's other entries (see core/program.ts).
+ *
+ *   main thread, no __entry -> commands
+ *   main thread, __vision   -> the inference child
+ *   worker thread           -> the thread named by workerData.entry
+ */
+import { isMainThread, workerData } from 'node:worker_threads';
+import { entryArgument } from '#agent/core/program.ts';
+
+async function main(): Promise<void> {
+  if (!isMainThread) {
+    const { runThread } = await import('#agent/threads.ts');
+    await runThread(workerData as { entry: string });
+  } else if (process.argv.includes(entryArgument('vision'))) {
+    const { runInference } = await import('#agent/inference.ts');
+    await runInference();
+  } else {
+    const { runCommandLine } = await import('#agent/cli/commands.ts');
+    await runCommandLine(process.argv);
+  }
+}
+
+await main();

@@ -1,0 +1,245 @@
+/**
+ * The configuration, said once: types, defaults, JSON Schema, REFERENCE.md and log redaction all come from here.
+ *
+ * meta: title · description · unit · secret (never shown) · restart (what a change restarts: camera, vision, uplink, agent)
+ */
+import { z } from 'zod';
+import { idPattern } from '#agent/core/ids.ts';
+import { duration, bytes, percentage } from './leaves.ts';
+
+const id = (description: string) =>
+  z
+    .string()
+    .regex(idPattern, 'must be 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit')
+    .meta({ title: 'Id', description });
+
+const unit = z.number().min(0).max(1);
+export const pointSchema = z
+  .tuple([unit, unit])
+  .meta({ description: 'x, y from 0 to 1; the upper left corner is 0, 0' });
+
+export const deviceSchema = z.strictObject({
+  id: id('Names the device in every topic and event.').default('outpost'),
+});
+
+export const storageSchema = z.strictObject({
+  path: z.string().min(1).default('outpost-data').meta({
+    title: 'Folder',
+    description: 'Where the store, the evidence and the local socket live.',
+    restart: 'agent',
+  }),
+});
+
+export const logSchema = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta({ title: 'Level', description: 'The least grave line that is written.', restart: 'agent' }),
+});
+
+export const zoneSchema = z.strictObject({
+  id: id('Names the zone in rules and events.'),
+  polygon: z
+    .array(pointSchema)
+    .min(3)
+    .meta({ title: 'Polygon', description: 'Corners in order; at least three, no two edges cross.' }),
+});
+
+export const lineSchema = z.strictObject({
+  id: id('Names the line in rules and events.'),
+  from: pointSchema,
+  to: pointSchema,
+});
+
+export const cameraSchema = z.strictObject({
+  id: id('Names the camera in rules and events.'),
+  url: z.string().min(1).meta({
+    title: 'Source',
+    description:
+      'rtsp:// or rtsps:// stream, http(s):// JPEG snapshot or stream, a video file, a folder of pictures, or sim://street?seed=1.',
+    secret: true,
+    restart: 'camera',
+  }),
+  enabled: z
+    .boolean()
+    .default(true)
+    .meta({ title: 'Enabled', description: 'Off: the camera is left alone.', restart: 'camera' }),
+  kind: z.enum(['auto', 'stream', 'snapshot', 'file', 'folder']).default('auto').meta({
+    title: 'Kind',
+    description: 'What the source is; `auto` tells it from the URL and, for http, from what the server answers.',
+    restart: 'camera',
+  }),
+  maxFps: z.number().positive().max(120).optional().meta({
+    title: 'Rate limit',
+    description: 'Frames above this rate are left out before detection.',
+    unit: '1/s',
+    restart: 'camera',
+  }),
+  snapshotInterval: duration('1s').meta({
+    title: 'Snapshot interval',
+    description: 'Between two pictures of a snapshot URL or a folder.',
+    restart: 'camera',
+  }),
+  loop: z
+    .boolean()
+    .default(true)
+    .meta({ title: 'Loop', description: 'Files and folders start again at their end.', restart: 'camera' }),
+  pace: z.enum(['real-time', 'fast']).default('real-time').meta({
+    title: 'Pace',
+    description: 'Files at their own rate, or as fast as they can be read.',
+    restart: 'camera',
+  }),
+  stallAfter: duration('5s').meta({
+    title: 'Stall limit',
+    description: 'Without a frame for this long the camera counts as down and is opened again.',
+    restart: 'camera',
+  }),
+  zones: z
+    .array(zoneSchema)
+    .default([])
+    .meta({ title: 'Zones', description: 'Areas of the picture that rules speak of.' }),
+  lines: z
+    .array(lineSchema)
+    .default([])
+    .meta({ title: 'Lines', description: 'Lines across the picture that rules speak of.' }),
+});
+
+export const visionSchema = z.strictObject({
+  model: z.string().min(1).default('yolox-nano').meta({
+    title: 'Model',
+    description: 'A name from `outpost models list`, or the path of a folder with a manifest.',
+    restart: 'vision',
+  }),
+  threads: z
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .meta({ title: 'Threads', description: 'CPU threads of the model’s session.', restart: 'vision' }),
+  memoryMax: bytes('600MiB').meta({
+    title: 'Memory limit',
+    description: 'The inference child is started again when it grows past this.',
+    restart: 'vision',
+  }),
+  threshold: unit.optional().meta({
+    title: 'Threshold',
+    description: 'Least score of a detection that may start a track; default: the model’s own.',
+    restart: 'vision',
+  }),
+  thresholds: z
+    .record(z.string(), unit)
+    .default({})
+    .meta({ title: 'Thresholds by label', description: 'Overrides for single labels.', restart: 'vision' }),
+  labels: z.array(z.string()).default(['person', 'bicycle', 'car', 'motorcycle', 'bus', 'truck']).meta({
+    title: 'Labels',
+    description: 'What is tracked; everything else that the model knows is left out.',
+    restart: 'vision',
+  }),
+});
+
+export const evidenceSchema = z.strictObject({
+  enabled: z
+    .boolean()
+    .default(true)
+    .meta({ title: 'Enabled', description: 'Store a redacted, annotated picture with each event that starts.' }),
+  maxSize: bytes('1GiB').meta({ title: 'Quota', description: 'The oldest pictures make room when this is reached.' }),
+  width: z
+    .int()
+    .min(160)
+    .max(3840)
+    .default(1280)
+    .meta({ title: 'Width', description: 'Pictures wider than this are scaled down.', unit: 'px', restart: 'camera' }),
+  quality: percentage(80).meta({ title: 'JPEG quality', description: 'From 1 to 100.' }),
+});
+
+export const outboxSchema = z.strictObject({
+  maxSize: bytes('2GiB').meta({ title: 'Budget', description: 'Bytes of events kept on disk while there is no line.' }),
+});
+
+export const uplinkSchema = z.strictObject({
+  url: z
+    .string()
+    .regex(/^(mqtts?|wss?):\/\//, 'must start with mqtt://, mqtts://, ws:// or wss://')
+    .optional()
+    .meta({
+      title: 'Broker',
+      description: 'Such as mqtts://broker.example:8883. Absent: events are kept on the device.',
+      restart: 'uplink',
+    }),
+  root: z
+    .string()
+    .regex(/^[a-z0-9_-]+(\/[a-z0-9_-]+)?$/, 'must be one or two levels of a-z, 0-9, _ and -')
+    .max(16)
+    .default('outpost/v1')
+    .meta({ title: 'Topic root', description: 'The first levels of every topic.', restart: 'uplink' }),
+  username: z
+    .string()
+    .optional()
+    .meta({ title: 'User', description: 'For brokers with passwords.', restart: 'uplink' }),
+  password: z
+    .string()
+    .optional()
+    .meta({ title: 'Password', description: 'For brokers with passwords.', secret: true, restart: 'uplink' }),
+  ca: z.string().optional().meta({
+    title: 'CA file',
+    description: 'PEM file of the broker’s certificate authority; default: the system’s.',
+    restart: 'uplink',
+  }),
+  certificate: z
+    .string()
+    .optional()
+    .meta({ title: 'Certificate file', description: 'PEM file of the device’s certificate.', restart: 'uplink' }),
+  key: z
+    .string()
+    .optional()
+    .meta({ title: 'Key file', description: 'PEM file of the device’s private key.', restart: 'uplink' }),
+  protocol: z
+    .enum(['auto', '5', '3.1.1'])
+    .default('auto')
+    .meta({ title: 'MQTT version', description: '`auto` tries 5 and falls back to 3.1.1.', restart: 'uplink' }),
+  keepalive: duration('30s').meta({
+    title: 'Keep-alive',
+    description: 'A line without answer for one and a half of these counts as cut.',
+    restart: 'uplink',
+  }),
+});
+
+export const trackerSchema = z.strictObject({
+  coast: duration('1500ms').meta({
+    title: 'Coasting',
+    description: 'How long a track lives on without a detection.',
+    restart: 'vision',
+  }),
+});
+
+export const ruleSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('zone'), id: id('Names the rule in events.') }),
+]);
+
+export const configSchema = z.strictObject({
+  profile: z
+    .enum(['patrol-robot', 'kiosk', 'station'])
+    .optional()
+    .meta({ title: 'Profile', description: 'A set of defaults for this kind of device.' }),
+  device: deviceSchema.prefault({}),
+  storage: storageSchema.prefault({}),
+  log: logSchema.prefault({}),
+  cameras: z.array(cameraSchema).default([]).meta({ title: 'Cameras', description: 'What is watched.' }),
+  vision: visionSchema.prefault({}),
+  tracker: trackerSchema.prefault({}),
+  rules: z.array(ruleSchema).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),
+  evidence: evidenceSchema.prefault({}),
+  outbox: outboxSchema.prefault({}),
+  uplink: uplinkSchema.prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type CameraConfig = Config['cameras'][number];
+export type ZoneConfig = CameraConfig['zones'][number];
+export type LineConfig = CameraConfig['lines'][number];
+export type RuleConfig = Config['rules'][number];
+export type VisionConfig = Config['vision'];
+export type TrackerConfig = Config['tracker'];
+export type EvidenceConfig = Config['evidence'];
+export type OutboxConfig = Config['outbox'];
+export type UplinkConfig = Config['uplink'];
