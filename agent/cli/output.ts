@@ -1,5 +1,5 @@
 /** The only file of the command line that writes to the terminal, and the exit codes. */
-import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import { type OutpostError, toOutpostError } from '#agent/core/errors.ts';
 
 /** What a script can rely on. */
 export const exitCodes = {
