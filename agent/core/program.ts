@@ -6,6 +6,7 @@
  *   workerData.entry   -> a thread of either
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
@@ -25,6 +26,10 @@ export const packaged = (): Packaged | undefined => globalThis.outpostPackaged;
 
 export type ProcessEntry = 'vision';
 export type ThreadEntry = 'session' | 'outbox';
+
+/** A file that belongs to the program, by its path in the repository: `assetPath('models', 'yolox-nano', 'manifest.json')`. */
+export const assetPath = (...parts: readonly string[]): string =>
+  join(packaged()?.assetsDir ?? fileURLToPath(new URL('../../', import.meta.url)), ...parts);
 
 /** The argument that names a process entry. */
 export const entryArgument = (entry: ProcessEntry): string => `__${entry}`;
