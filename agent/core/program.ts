@@ -25,7 +25,7 @@ declare global {
 export const packaged = (): Packaged | undefined => globalThis.outpostPackaged;
 
 export type ProcessEntry = 'vision';
-export type ThreadEntry = 'session' | 'outbox';
+export type ThreadEntry = 'detection' | 'outbox';
 
 /** A file that belongs to the program, by its path in the repository: `assetPath('models', 'yolox-nano', 'manifest.json')`. */
 export const assetPath = (...parts: readonly string[]): string =>

@@ -1,0 +1,89 @@
+/** The detection thread as seen from the child's main thread: a request, and a promise of its answer. */
+import type { Worker } from 'node:worker_threads';
+import { OutpostError } from '#agent/core/errors.ts';
+import { startThread } from '#agent/core/program.ts';
+import type { Box } from '#agent/domain/box.ts';
+import type { Detection } from '#agent/domain/detection.ts';
+import type { Frame } from '#agent/domain/frame.ts';
+import type { DetectionThreadData, ThreadGreeting, ThreadReply, ThreadRequest } from './detection-thread.ts';
+
+interface Waiting {
+  readonly resolve: (reply: ThreadReply) => void;
+  readonly reject: (error: OutpostError) => void;
+}
+
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+export interface DetectedFrame {
+  readonly detections: readonly Detection[];
+  /** The model alone. */
+  readonly inferenceMs: number;
+}
+
+export class RemoteDetector implements AsyncDisposable {
+  readonly loadMs: number;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastId = 0;
+  #broken: OutpostError | undefined;
+
+  private constructor(worker: Worker, loadMs: number) {
+    this.#worker = worker;
+    this.loadMs = loadMs;
+    worker.on('message', (reply: ThreadReply) => this.#settle(reply));
+    worker.on('error', (cause) => this.#break(new OutpostError('vision-thread-ended', undefined, { cause })));
+    worker.on('exit', () => this.#break(new OutpostError('vision-thread-ended')));
+  }
+
+  /** @throws OutpostError why the model cannot be used */
+  static async open(data: DetectionThreadData): Promise<RemoteDetector> {
+    const worker = startThread('detection', { ...data });
+    const greeting = await new Promise<ThreadGreeting>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    if (greeting.kind === 'ready') return new RemoteDetector(worker, greeting.loadMs);
+    await worker.terminate();
+    throw new OutpostError(greeting.code, greeting.message, { hint: greeting.hint });
+  }
+
+  /** Reads the frame's bytes in place: dispose the frame only after this has settled. */
+  async detect(frame: Frame, minScore: number): Promise<DetectedFrame> {
+    const reply = await this.#ask({ kind: 'frame', bytes: frame.bytes, source: frame.source, minScore });
+    if (reply.kind !== 'frame') throw new OutpostError('internal', 'The detection thread gave the wrong answer.');
+    return reply;
+  }
+
+  /** Everything in an encoded picture that may be a person, at the score for hiding. */
+  async findPeople(jpeg: Uint8Array): Promise<readonly Box[]> {
+    const reply = await this.#ask({ kind: 'people', jpeg });
+    if (reply.kind !== 'people') throw new OutpostError('internal', 'The detection thread gave the wrong answer.');
+    return reply.boxes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  async #ask(request: WithoutId<ThreadRequest>): Promise<ThreadReply> {
+    if (this.#broken) throw this.#broken;
+    const id = (this.#lastId += 1);
+    return await new Promise<ThreadReply>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, ...request });
+    });
+  }
+
+  #settle(reply: ThreadReply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (reply.kind === 'failed') waiting?.reject(new OutpostError(reply.code, reply.message, { hint: reply.hint }));
+    else waiting?.resolve(reply);
+  }
+
+  #break(error: OutpostError): void {
+    this.#broken ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#broken);
+    this.#waiting.clear();
+  }
+}
