@@ -1,5 +1,233 @@
-/** Composition root of the inference child: the only file that knows capture and vision both. */
+/**
+ * Composition root of the inference child: the only file that knows capture and vision both.
+ *
+ *   camera -> Camera =[one slot]=> RemoteDetector (a thread) -> Tracker -> channel -> agent
+ *
+ * It has no database, no keys, and no network but its cameras. It ends when the agent does.
+ */
+import { Socket } from 'node:net';
+import { Camera } from '#agent/capture/camera.ts';
+import { findFfmpeg } from '#agent/capture/ffmpeg.ts';
+import { Channel } from '#agent/core/channel.ts';
+import { systemClock } from '#agent/core/clock.ts';
+import { toOutpostError } from '#agent/core/errors.ts';
+import { createLog, type Log } from '#agent/core/log.ts';
+import { systemRandom } from '#agent/core/random.ts';
+import { residentBytes } from '#agent/core/resident.ts';
+import { Turns } from '#agent/core/turns.ts';
+import type { Frame } from '#agent/domain/frame.ts';
+import { frameFormat } from '#models/model.ts';
+import { makePicture } from '#agent/vision/picture/picture.ts';
+import type { AskPicture, Configure, FromChild, ToChild } from '#agent/vision/protocol.ts';
+import { type DetectedFrame, RemoteDetector } from '#agent/vision/remote-detector.ts';
+import { RecentTracks } from '#agent/vision/recent-tracks.ts';
+import { hidingScore } from '#agent/vision/detection-thread.ts';
+import { Tracker } from '#agent/vision/tracker/tracker.ts';
+import { trackerParameters } from '#agent/vision/tracker/parameters.ts';
+
+/** The pipe to the agent: file descriptor 3. */
+export const channelFd = 3;
+/** A picture request is the largest thing that the agent sends. */
+export const maxMessageBytes = 8 * 1024 * 1024;
+
+const statsIntervalMs = 2_000;
+/** Pictures for evidence: every n-th frame of a live camera, this many of them. */
+const pictureEveryFrames = 5;
+const picturesKept = 24;
+/** Frames in work at once: in a replay the next one is ready when the model is. */
+const framesInWork = { newest: 1, every: 3 } as const;
+
+type Agent = Channel<FromChild, ToChild>;
 
 export async function runInference(): Promise<void> {
-  await Promise.reject(new Error('not here yet'));
+  const agent: Agent = new Channel(new Socket({ fd: channelFd, readable: true, writable: true }), { maxBytes: maxMessageBytes });
+  const stopping = new AbortController();
+  // A terminal's Ctrl-C reaches the whole group; the agent says when to stop.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => stopping.abort());
+  let working: Promise<void> | undefined;
+  let eye: Eye | undefined;
+  for await (const { body } of agent.messages()) {
+    if (body.type === 'stop') break;
+    if (body.type === 'picture') void eye?.answerPicture(body);
+    if (body.type === 'configure' && !working) {
+      eye = new Eye(body, agent);
+      working = eye.run(stopping.signal).catch((thrown: unknown) => tellFailure(agent, thrown));
+    }
+  }
+  stopping.abort();
+  await working;
+  agent.close();
+  process.exit(0);
+}
+
+function tellFailure(agent: Agent, thrown: unknown): void {
+  const { code, message, hint } = toOutpostError(thrown);
+  agent.send({ type: 'failed', code, message, hint });
+}
+
+/** One configuration at work. */
+class Eye {
+  readonly #configure: Configure;
+  readonly #agent: Agent;
+  readonly #log: Log;
+  readonly #cameras = new Map<string, Camera>();
+  readonly #recent = new Map<string, RecentTracks>();
+  #detector: RemoteDetector | undefined;
+
+  constructor(configure: Configure, agent: Agent) {
+    this.#configure = configure;
+    this.#agent = agent;
+    this.#log = createLog(configure.logLevel, { process: 'vision' });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { model, vision, cameras, frames } = this.#configure;
+    const [ffmpeg, detector] = await Promise.all([
+      findFfmpeg(),
+      RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels }),
+    ]);
+    await using held = detector;
+    this.#detector = held;
+    this.#agent.send({ type: 'ready', model: model.manifest.name, loadMs: held.loadMs });
+    const turns = new Turns(framesInWork[frames]);
+    const watching = cameras.filter(({ enabled }) => enabled);
+    for (const config of watching) {
+      const { evidence } = this.#configure;
+      const camera = new Camera({
+        camera: config,
+        format: frameFormat(model.manifest),
+        frames,
+        ...(evidence.enabled && frames === 'newest'
+          ? { pictures: { everyFrames: pictureEveryFrames, maxWidth: evidence.width, keep: picturesKept } }
+          : {}),
+        ffmpeg,
+        clock: systemClock,
+        random: systemRandom,
+        log: this.#log.with({ camera: config.id }),
+        onState: (state) => this.#agent.send({ type: 'camera', ...state }),
+      });
+      this.#cameras.set(config.id, camera);
+      this.#recent.set(config.id, new RecentTracks());
+    }
+    await Promise.all([
+      this.#reportStats(signal),
+      ...[...this.#cameras].map(async ([id, camera]) => await this.#watch(id, camera, held, turns, signal)),
+    ]);
+  }
+
+  /** Answers always, with a picture or without one. */
+  async answerPicture(ask: AskPicture): Promise<void> {
+    const { request } = ask;
+    const found = this.#cameras.get(ask.camera)?.picture(ask.frame);
+    const detector = this.#detector;
+    if (!found || !detector) {
+      this.#agent.send({ type: 'picture', request });
+      return;
+    }
+    try {
+      const tracked = this.#recent.get(ask.camera)?.around(found.frame) ?? [];
+      const hide = await detector
+        .findPeople(found.jpeg)
+        .then((people) => [...people, ...tracked.filter(({ label }) => label === 'person').map(({ box }) => box)])
+        .catch(() => 'everything' as const);
+      const at = new Map(tracked.map(({ id, box }) => [id, box]));
+      const annotation = {
+        ...ask.annotation,
+        boxes: ask.annotation.boxes.map((entry) => ({ ...entry, box: (entry.track && at.get(entry.track)) || entry.box })),
+      };
+      const { evidence } = this.#configure;
+      const jpeg = await makePicture({ jpeg: found.jpeg, hide, annotation, quality: evidence.quality, maxWidth: evidence.width });
+      this.#agent.send({ type: 'picture', request, frame: found.frame }, jpeg);
+    } catch (error) {
+      this.#log.warn('A picture could not be made.', { camera: ask.camera, error: toOutpostError(error) });
+      this.#agent.send({ type: 'picture', request });
+    }
+  }
+
+  async #watch(id: string, camera: Camera, detector: RemoteDetector, turns: Turns, signal: AbortSignal): Promise<void> {
+    const ended = camera.run(signal).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    await this.#detectAll(id, camera, detector, turns, signal);
+    const thrown = await ended;
+    if (thrown !== undefined && !signal.aborted) throw thrown;
+  }
+
+  async #detectAll(id: string, camera: Camera, detector: RemoteDetector, turns: Turns, signal: AbortSignal): Promise<void> {
+    const { model, vision, tracker, frames } = this.#configure;
+    const parameters = trackerParameters(model.manifest.thresholds, vision, tracker);
+    const minScore = this.#configure.reportPeople ? Math.min(hidingScore, parameters.low) : parameters.low;
+    const state = new Tracker(parameters);
+    let inOrder: Promise<void> = Promise.resolve();
+    for (;;) {
+      // The turn comes before the frame is taken, so that the newest is taken.
+      await camera.ready(signal).catch(() => undefined);
+      const turn = await turns.take();
+      const frame = await camera.next(signal).catch(() => undefined);
+      if (!frame) {
+        turn[Symbol.dispose]();
+        break;
+      }
+      const detecting = detector.detect(frame, minScore).finally(() => {
+        frame[Symbol.dispose]();
+        turn[Symbol.dispose]();
+      });
+      const before = inOrder;
+      inOrder = detecting.then(async (detected) => {
+        await before;
+        this.#track(id, frame, detected, state, parameters.low);
+        if (frames === 'every') await this.#agent.drained();
+      });
+      // Failures surface at the await below or at the next frame; never as an unhandled rejection.
+      inOrder.catch(() => undefined);
+      if (frames === 'newest') await inOrder;
+    }
+    await inOrder;
+  }
+
+  #track(camera: string, frame: Frame, detected: DetectedFrame, tracker: Tracker, low: number): void {
+    const { number, capturedAt } = frame;
+    const fps = this.#cameras.get(camera)?.stats.fps ?? 25;
+    const atMs = this.#configure.frames === 'every' ? (number * 1000) / fps : capturedAt.monoMs;
+    const tracks = tracker.step(
+      detected.detections.filter(({ score }) => score >= low),
+      atMs,
+    );
+    this.#recent.get(camera)?.add(number, tracks);
+    this.#agent.send({
+      type: 'tracked',
+      camera,
+      frame: number,
+      atMs,
+      wallMs: capturedAt.wallMs,
+      capturedMonoMs: capturedAt.monoMs,
+      inferenceMs: detected.inferenceMs,
+      tracks,
+      ...(this.#configure.reportPeople
+        ? { people: detected.detections.filter(({ label }) => label === 'person').map(({ box }) => box) }
+        : {}),
+    });
+  }
+
+  async #reportStats(signal: AbortSignal): Promise<void> {
+    const everRunning = this.#configure.frames === 'newest';
+    while (!signal.aborted && everRunning) {
+      const cameras = [...this.#cameras].map(([camera, { stats }]) => ({
+        camera,
+        decoded: stats.decoded,
+        dropped: stats.dropped,
+        reopened: stats.reopened,
+      }));
+      const pids = [...this.#cameras.values()].flatMap(({ stats }) => [...stats.pids]);
+      this.#agent.send({
+        type: 'stats',
+        rssBytes: process.memoryUsage.rss(),
+        ffmpegRssBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
+        cameras,
+      });
+      await systemClock.sleep(statsIntervalMs, signal).catch(() => undefined);
+    }
+  }
 }

@@ -8,11 +8,12 @@
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { entryArgument } from '#agent/core/program.ts';
+import type { ThreadData } from "#agent/threads.ts";
 
 async function main(): Promise<void> {
   if (!isMainThread) {
     const { runThread } = await import('#agent/threads.ts');
-    await runThread(workerData as { entry: string });
+    await runThread(workerData as ThreadData);
   } else if (process.argv.includes(entryArgument('vision'))) {
     const { runInference } = await import('#agent/inference.ts');
     await runInference();

@@ -1,7 +1,20 @@
 /** The threads of this program by name: which room runs when main starts in a worker. */
+import type { Packaged } from '#agent/core/program.ts';
+import type { DetectionThreadData } from '#agent/vision/detection-thread.ts';
 
-export async function runThread(data: { readonly entry: string }): Promise<void> {
+export interface ThreadData {
+  readonly entry: string;
+  readonly packaged: Packaged | undefined;
+}
+
+export async function runThread(data: ThreadData): Promise<void> {
+  globalThis.outpostPackaged = data.packaged;
   switch (data.entry) {
+    case 'detection': {
+      const { runDetectionThread } = await import('#agent/vision/detection-thread.ts');
+      await runDetectionThread(data as unknown as DetectionThreadData);
+      return;
+    }
     default:
       throw new Error(`No thread is named ${data.entry}.`);
   }

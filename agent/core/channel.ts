@@ -53,6 +53,18 @@ export class Channel<Out, In> {
     for await (const chunk of this.#stream as AsyncIterable<Buffer>) yield* decoder.push(chunk);
   }
 
+  /** Resolves when the peer has taken nearly all, or is gone. */
+  async drained(): Promise<void> {
+    if (!this.#stream.writableNeedDrain || this.#stream.destroyed) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        this.#stream.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.#stream.on('drain', done).on('close', done);
+    });
+  }
+
   close(): void {
     this.#stream.destroy();
   }

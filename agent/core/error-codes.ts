@@ -34,6 +34,82 @@ export const errorCodes = {
     title: 'A service failed too often and rests.',
     hint: 'See the error before it in the log; it is tried again later.',
   },
+
+  // street, pictures, evidence, rendering
+  'sim-url': {
+    kind: 'config',
+    title: 'The address of a simulated camera cannot be read.',
+    hint: 'Write it as sim://street?seed=1&fps=10&seconds=60; every part after the question mark may be left out.',
+  },
+  'picture-unreadable': {
+    kind: 'peer',
+    title: 'A picture cannot be decoded.',
+    hint: 'Check the camera: the picture was empty, cut short, damaged or larger than 8K.',
+  },
+  'evidence-name': {
+    kind: 'bug',
+    title: 'A piece of evidence has an id or media type that cannot be a file’s name.',
+    hint: 'Report it, with the log around it and `outpost doctor --json`.',
+  },
+  'evidence-full': {
+    kind: 'limit',
+    title: 'There is no room for evidence.',
+    hint: 'Free space on the disk, or raise evidence.maxSize; events go on without pictures.',
+  },
+  'evidence-unavailable': {
+    kind: 'transient',
+    title: 'The folder of evidence cannot be written.',
+    hint: 'Check that storage.path is a folder on a healthy disk that Outpost may write to.',
+  },
+  'render-encoder': {
+    kind: 'peer',
+    title: 'This ffmpeg cannot write the video.',
+    hint: 'Install an ffmpeg with libx264 or mpeg4 (apt-get install ffmpeg), and name a file that ends in .mp4.',
+  },
+  'render-output': {
+    kind: 'config',
+    title: 'The rendered video cannot be written.',
+    hint: 'Check that the folder exists, that you may write to it, and that the disk has space.',
+  },
+
+  // the inference child
+  'vision-thread-ended': {
+    kind: 'transient',
+    title: 'The detection thread ended.',
+    hint: 'It is started again. When it repeats, run `outpost doctor` and lower `vision.threads`.',
+  },
+  'vision-ended': {
+    kind: 'transient',
+    title: 'The inference child ended.',
+    hint: 'It is started again with backoff. When it repeats, see the log before it and run `outpost doctor`.',
+  },
+  'vision-silent': {
+    kind: 'transient',
+    title: 'The inference child says nothing any more.',
+    hint: 'It is ended and started again.',
+  },
+  'vision-memory': {
+    kind: 'limit',
+    title: 'The inference child grew past its memory limit.',
+    hint: 'It is started again. Raise `vision.memoryMax` if it happens often.',
+  },
+
+  // the local socket
+  'socket-path-too-long': {
+    kind: 'config',
+    title: 'The path of the local socket is longer than the system allows.',
+    hint: 'Choose a shorter `storage.path`.',
+  },
+  'agent-not-running': {
+    kind: 'peer',
+    title: 'No agent answers.',
+    hint: 'Start it with `outpost run`, or name its configuration with --config.',
+  },
+  'agent-silent': {
+    kind: 'peer',
+    title: 'The agent does not answer in time.',
+    hint: 'See its log; restart it when it stays silent.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

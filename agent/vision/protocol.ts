@@ -28,7 +28,8 @@ export interface Configure {
 export interface Annotation {
   /** Headline, such as `intrusion · yard`. */
   readonly title: string;
-  readonly boxes: readonly { readonly box: Box; readonly text: string; readonly accent: boolean }[];
+  /** `track`: its place in the very picture is taken where it is known, else `box`. */
+  readonly boxes: readonly { readonly box: Box; readonly text: string; readonly accent: boolean; readonly track?: number }[];
   readonly zones: readonly { readonly id: string; readonly polygon: readonly Point[] }[];
   readonly lines: readonly { readonly id: string; readonly from: Point; readonly to: Point }[];
 }
