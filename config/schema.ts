@@ -4,22 +4,31 @@
  * meta: title · description · unit · secret (never shown) · restart (what a change restarts: camera, vision, uplink, agent)
  */
 import { z } from 'zod';
-import { idPattern } from '#agent/core/ids.ts';
-import { duration, bytes, percentage } from './leaves.ts';
+import { bytes, duration, fraction, id, percentage } from './leaves.ts';
+import { ruleSchema } from './rule.ts';
 
-const id = (description: string) =>
-  z
-    .string()
-    .regex(idPattern, 'must be 1 to 32 of a-z, 0-9, _ and -, starting with a letter or digit')
-    .meta({ title: 'Id', description });
-
-const unit = z.number().min(0).max(1);
 export const pointSchema = z
-  .tuple([unit, unit])
+  .tuple([fraction, fraction])
   .meta({ description: 'x, y from 0 to 1; the upper left corner is 0, 0' });
+
+function isTimeZone(name: string): boolean {
+  try {
+    return name === 'system' || new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
 
 export const deviceSchema = z.strictObject({
   id: id('Names the device in every topic and event.').default('outpost'),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, 'must be the name of a time zone, such as Asia/Shanghai, or `system`')
+    .default('system')
+    .meta({
+      title: 'Time zone',
+      description: 'Of the schedules: an IANA name such as Asia/Shanghai; `system`: that of the machine.',
+    }),
 });
 
 export const storageSchema = z.strictObject({
@@ -121,13 +130,13 @@ export const visionSchema = z.strictObject({
     description: 'The inference child is started again when it grows past this.',
     restart: 'vision',
   }),
-  threshold: unit.optional().meta({
+  threshold: fraction.optional().meta({
     title: 'Threshold',
     description: 'Least score of a detection that may start a track; default: the model’s own.',
     restart: 'vision',
   }),
   thresholds: z
-    .record(z.string(), unit)
+    .record(z.string(), fraction)
     .default({})
     .meta({ title: 'Thresholds by label', description: 'Overrides for single labels.', restart: 'vision' }),
   labels: z.array(z.string()).default(['person', 'bicycle', 'car', 'motorcycle', 'bus', 'truck']).meta({
@@ -212,10 +221,6 @@ export const trackerSchema = z.strictObject({
   }),
 });
 
-export const ruleSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('zone'), id: id('Names the rule in events.') }),
-]);
-
 export const configSchema = z.strictObject({
   profile: z
     .enum(['patrol-robot', 'kiosk', 'station'])
@@ -227,7 +232,7 @@ export const configSchema = z.strictObject({
   cameras: z.array(cameraSchema).default([]).meta({ title: 'Cameras', description: 'What is watched.' }),
   vision: visionSchema.prefault({}),
   tracker: trackerSchema.prefault({}),
-  rules: z.array(ruleSchema).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),
+  rules: z.array(ruleSchema).max(256).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),
   evidence: evidenceSchema.prefault({}),
   outbox: outboxSchema.prefault({}),
   uplink: uplinkSchema.prefault({}),
