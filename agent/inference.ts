@@ -52,12 +52,24 @@ export async function runInference(): Promise<void> {
     if (body.type === 'picture') void eye?.answerPicture(body);
     if (body.type === 'configure' && !working) {
       eye = new Eye(body, agent);
-      working = eye.run(stopping.signal).catch((thrown: unknown) => tellFailure(agent, thrown));
+      working = work(eye, agent, stopping.signal);
     }
   }
   stopping.abort();
   await working;
-  agent.close();
+  process.exit(0);
+}
+
+/** A replay ends by itself, after its last frame; what is live ends when it is told to. */
+async function work(eye: Eye, agent: Agent, signal: AbortSignal): Promise<void> {
+  try {
+    await eye.run(signal);
+  } catch (thrown) {
+    tellFailure(agent, thrown);
+    return;
+  }
+  if (signal.aborted) return;
+  await agent.end();
   process.exit(0);
 }
 

@@ -65,6 +65,15 @@ export class Channel<Out, In> {
     });
   }
 
+  /** Says nothing more; resolves when all that was said has left. */
+  async end(): Promise<void> {
+    if (this.#stream.destroyed) return;
+    await new Promise<void>((resolve) => {
+      this.#stream.once('close', resolve);
+      this.#stream.end(resolve);
+    });
+  }
+
   close(): void {
     this.#stream.destroy();
   }

@@ -110,6 +110,23 @@ export const errorCodes = {
     title: 'The agent does not answer in time.',
     hint: 'See its log; restart it when it stays silent.',
   },
+
+  'config-invalid': {
+    kind: 'config',
+    title: 'The configuration cannot be used.',
+    hint: 'Run `outpost check-config` to see each mistake and its place.',
+  },
+  // replay
+  'replay-stopped': {
+    kind: 'transient',
+    title: 'The replay was stopped before its end; nothing was written.',
+    hint: 'Run it again and let it finish.',
+  },
+  'output-unwritable': {
+    kind: 'config',
+    title: 'An output file cannot be written.',
+    hint: 'Check the folder, its permissions and the free space.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,0 +1,42 @@
+/** `outpost run`: the agent, until it is told to stop. */
+import { Command } from 'commander';
+import { modelOf, untilStopped } from './running.ts';
+
+const examples = `
+Examples:
+  outpost run                                  with ./outpost.yaml, or /etc/outpost/outpost.yaml
+  outpost run --config robot-07.yaml
+  outpost run --profile kiosk --config shop.yaml`;
+
+interface RunOptions {
+  readonly config?: string;
+  readonly profile?: string;
+}
+
+export const runCommand = (): Command =>
+  new Command('run')
+    .description('run the agent until SIGTERM or Ctrl-C')
+    .option('-c, --config <file>', 'configuration file')
+    .option('-p, --profile <name>', 'patrol-robot, kiosk or station')
+    .addHelpText('after', examples)
+    .action(run);
+
+async function run({ config: file, profile }: RunOptions): Promise<void> {
+  const [{ loadConfig }, { Outpost }, { createLog }, { systemClock }, { systemRandom }] = await Promise.all([
+    import('#config/load.ts'),
+    import('#agent/outpost.ts'),
+    import('#agent/core/log.ts'),
+    import('#agent/core/clock.ts'),
+    import('#agent/core/random.ts'),
+  ]);
+  const { config } = await loadConfig({ ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
+  const stop = untilStopped();
+  await using outpost = await Outpost.open({
+    config,
+    model: async () => await modelOf(config, undefined),
+    clock: systemClock,
+    random: systemRandom,
+    log: createLog(config.log.level, { device: config.device.id }),
+  });
+  await outpost.run(stop.signal);
+}

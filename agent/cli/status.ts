@@ -1,0 +1,68 @@
+/** `outpost status`: what the agent on this device is doing, over its local socket. */
+import { Command } from 'commander';
+import type { Status } from '#agent/outpost.ts';
+import { exitCodes, print, printJson, printTable } from './output.ts';
+
+const examples = `
+Examples:
+  outpost status
+  outpost status --json | jq .uplink
+  outpost status --config robot-07.yaml
+
+Exit code 1 when a critical condition holds, 4 when no agent answers.`;
+
+interface StatusOptions {
+  readonly config?: string;
+  readonly socket?: string;
+  readonly json?: boolean;
+}
+
+export const statusCommand = (): Command =>
+  new Command('status')
+    .description('what the running agent is doing')
+    .option('-c, --config <file>', 'configuration file of the agent')
+    .option('--socket <path>', 'its local socket, instead of the one of the configuration')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', examples)
+    .action(run);
+
+async function run({ config: file, socket, json }: StatusOptions): Promise<void> {
+  const { askStatus, socketPath } = await import('#agent/console/socket.ts');
+  const status = (await askStatus(socket ?? socketPath(await storagePath(file)))) as Status;
+  if (json) printJson(status);
+  else show(status);
+  if (status.health.worst === 'critical') process.exitCode = exitCodes.negative;
+}
+
+async function storagePath(file: string | undefined): Promise<string> {
+  const { loadConfig } = await import('#config/load.ts');
+  const { config } = await loadConfig(file ? { file } : {});
+  return config.storage.path;
+}
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} MiB`;
+
+function show(status: Status): void {
+  const { uplink, outbox, events, memory, vision } = status;
+  print(`${status.device}  outpost ${status.version}  up ${Math.round(status.uptimeMs / 1000)} s  health ${status.health.worst}`);
+  for (const { severity, title, subject, detail } of status.health.conditions) print(`  ${severity}: ${title} (${subject}): ${detail}`);
+  print();
+  printTable([
+    ['camera', 'state', 'results/s', 'age p50 ms', 'tracks', 'decoded', 'dropped', 'reopened'],
+    ...status.cameras.map((camera) => [
+      camera.id,
+      camera.state,
+      Number(camera.resultsPerSecond.toFixed(1)),
+      camera.ageMsP50 === undefined ? '-' : Math.round(camera.ageMsP50),
+      camera.tracks,
+      camera.decoded,
+      camera.dropped,
+      camera.reopened,
+    ]),
+  ]);
+  print();
+  const depth = Object.values(outbox).reduce((sum, lane) => sum + lane.depth, 0);
+  print(`model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}   outbox ${depth}`);
+  print(`uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}`);
+  print(`memory agent ${mebibytes(memory.agentRssBytes)}, vision ${mebibytes(memory.visionRssBytes)}, ffmpeg ${mebibytes(memory.ffmpegRssBytes)}`);
+}

@@ -1,0 +1,189 @@
+/**
+ * Composition root of the agent: the only file that knows every room, and hands them values.
+ *
+ *   sight -> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#agent/core/clock.ts';
+import { toOutpostError } from '#agent/core/errors.ts';
+import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
+import type { Log } from '#agent/core/log.ts';
+import type { Random } from '#agent/core/random.ts';
+import { type Service, supervise } from '#agent/core/supervisor.ts';
+import { version } from '#agent/core/version.ts';
+import { serveStatus, socketPath } from '#agent/console/socket.ts';
+import type { Event } from '#agent/domain/event.ts';
+import type { TrackedFrame } from '#agent/domain/track.ts';
+import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
+import { Intake } from '#agent/outbox/intake.ts';
+import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
+import { type CameraView, Sight } from '#agent/sight.ts';
+import { Uplink } from '#agent/uplink/uplink.ts';
+import type { Config } from '#config/schema.ts';
+import type { Model } from '#models/model.ts';
+
+export interface OutpostOptions {
+  readonly config: Config;
+  /** Finds the model; called at each start of the inference child. */
+  readonly model: () => Promise<Model>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly onEvents?: (events: readonly Event[]) => void;
+  readonly onFrame?: (frame: TrackedFrame) => void;
+  readonly onPicture?: (path: string, event: Event) => void;
+}
+
+export interface Status {
+  readonly device: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly uptimeMs: number;
+  readonly health: { readonly worst: Severity | 'ok'; readonly conditions: readonly HealthCondition[] };
+  readonly cameras: readonly CameraView[];
+  readonly vision: Sight['vision'];
+  readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
+  readonly outbox: Outbox['state'];
+  readonly uplink: Uplink['status'];
+  readonly evidence: { readonly pictures: number; readonly bytes: number; readonly removed: number } | undefined;
+  readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
+}
+
+/** Events that wait in memory while the disk refuses. */
+const intakeCapacity = 10_000;
+
+export class Outpost implements AsyncDisposable {
+  readonly #options: OutpostOptions;
+  readonly #health: Health;
+  readonly #outbox: Outbox;
+  readonly #evidence: Evidence | undefined;
+  readonly #intake: Intake;
+  readonly #uplink: Uplink;
+  readonly #sight: Sight;
+  readonly #startedWallMs: number;
+  readonly #startedMonoMs: number;
+  #made = 0;
+
+  private constructor(options: OutpostOptions, health: Health, outbox: Outbox, evidence: Evidence | undefined) {
+    const { config, clock, random, log } = options;
+    this.#options = options;
+    this.#health = health;
+    this.#outbox = outbox;
+    this.#evidence = evidence;
+    this.#startedWallMs = clock.wallMs();
+    this.#startedMonoMs = clock.monoMs();
+    this.#intake = new Intake({
+      append: async (events) => await outbox.append(events),
+      capacity: intakeCapacity,
+      clock,
+      random,
+      health,
+      log,
+    });
+    this.#uplink = new Uplink({ outbox, config: config.uplink, device: config.device.id, health, clock, random, log });
+    this.#sight = new Sight({
+      config,
+      model: options.model,
+      run: `${outbox.epoch.slice(0, 8)}-${outbox.boot}`,
+      clock,
+      health,
+      log,
+      evidence,
+      emit: (events) => this.#emit(events),
+      ...(options.onFrame ? { onFrame: options.onFrame } : {}),
+      ...(options.onPicture ? { onPicture: options.onPicture } : {}),
+    });
+  }
+
+  /** @throws OutpostError when the store cannot be opened at all, or another agent holds it */
+  static async open(options: OutpostOptions): Promise<Outpost> {
+    const { config, clock, log } = options;
+    const { path } = config.storage;
+    await mkdir(path, { recursive: true, mode: 0o750 });
+    const health = new Health(clock);
+    const outbox = await openOutbox({
+      path,
+      device: config.device.id,
+      maxSizeBytes: config.outbox.maxSize,
+      clock,
+      log,
+    });
+    const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
+    return new Outpost(options, health, outbox, evidence);
+  }
+
+  /** Runs until aborted; then what is open ends, and what waits is written. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, clock, random, log } = this.#options;
+    const supervised = { clock, random, log };
+    const writing = new AbortController();
+    const rooms: readonly Service[] = [
+      ...this.#sight.services(),
+      { name: 'uplink', run: async (stop) => await this.#uplink.run(stop) },
+      {
+        name: 'socket',
+        run: async (stop) => await serveStatus(socketPath(config.storage.path), () => this.status(), stop),
+      },
+    ];
+    const writer = supervise([{ name: 'intake', run: async (stop) => await this.#intake.run(stop) }], supervised, writing.signal);
+    log.info('Outpost runs.', { device: config.device.id, version, cameras: config.cameras.length, epoch: this.#outbox.epoch });
+    await supervise(rooms, supervised, signal);
+    this.#sight.finish();
+    writing.abort();
+    await writer;
+    log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
+  }
+
+  status(): Status {
+    const { config, clock } = this.#options;
+    const evidence = this.#evidence;
+    const vision = this.#sight.vision;
+    return {
+      device: config.device.id,
+      version,
+      pid: process.pid,
+      startedAt: new Date(this.#startedWallMs).toISOString(),
+      uptimeMs: Math.round(clock.monoMs() - this.#startedMonoMs),
+      health: { worst: this.#health.worst(), conditions: this.#health.entries() },
+      cameras: this.#sight.cameras(),
+      vision,
+      events: { made: this.#made, waiting: this.#intake.waiting, lost: this.#intake.lost },
+      outbox: this.#outbox.state,
+      uplink: this.#uplink.status,
+      evidence: evidence && { pictures: evidence.count, bytes: evidence.sizeBytes, removed: evidence.removed },
+      memory: {
+        agentRssBytes: process.memoryUsage.rss(),
+        visionRssBytes: vision.rssBytes,
+        ffmpegRssBytes: vision.ffmpegRssBytes,
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#evidence?.[Symbol.asyncDispose]();
+    await this.#outbox[Symbol.asyncDispose]();
+  }
+
+  #emit(events: readonly Event[]): void {
+    if (events.length === 0) return;
+    this.#made += events.length;
+    this.#intake.offer(events);
+    this.#options.onEvents?.(events);
+  }
+}
+
+/** Without a folder for pictures events go on, and health says so. */
+async function openPictures({ config, log }: OutpostOptions, health: Health): Promise<Evidence | undefined> {
+  try {
+    const folder = join(config.storage.path, 'evidence');
+    return await openEvidence({ folder, maxSizeBytes: config.evidence.maxSize, log });
+  } catch (thrown) {
+    const error = toOutpostError(thrown);
+    log.error('Pictures cannot be stored.', { error });
+    health.set('evidence-down', 'agent', error.message);
+    return undefined;
+  }
+}
+
