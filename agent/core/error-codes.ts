@@ -127,6 +127,17 @@ export const errorCodes = {
     title: 'An output file cannot be written.',
     hint: 'Check the folder, its permissions and the free space.',
   },
+  // evaluation of tracking
+  'mot-garbled': {
+    kind: 'config',
+    title: 'A file is not in the MOTChallenge format.',
+    hint: 'Write one box a line: frame,id,x,y,width,height,score with frames from 1 and ids unique within a frame.',
+  },
+  'mot-unreadable': {
+    kind: 'config',
+    title: 'A file of tracks, truth or detections cannot be read.',
+    hint: 'Check the path, and that the file may be read.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;
