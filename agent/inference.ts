@@ -169,7 +169,7 @@ class Eye {
 
   async #detectAll(id: string, camera: Camera, detector: RemoteDetector, turns: Turns, signal: AbortSignal): Promise<void> {
     const { model, vision, tracker, frames } = this.#configure;
-    const parameters = trackerParameters(model.manifest.thresholds, vision, tracker);
+    const parameters = trackerParameters({ ...model.manifest.thresholds, birth: vision.threshold ?? model.manifest.thresholds.birth }, tracker);
     const minScore = this.#configure.reportPeople ? Math.min(hidingScore, parameters.low) : parameters.low;
     const state = new Tracker(parameters);
     let inOrder: Promise<void> = Promise.resolve();
@@ -204,7 +204,7 @@ class Eye {
     const fps = this.#cameras.get(camera)?.stats.fps ?? 25;
     const atMs = this.#configure.frames === 'every' ? (number * 1000) / fps : capturedAt.monoMs;
     const tracks = tracker.step(
-      detected.detections.filter(({ score }) => score >= low),
+      detected.detections.filter(({ label, score }) => score >= (this.#configure.vision.thresholds[label] ?? low)),
       atMs,
     );
     this.#recent.get(camera)?.add(number, tracks);
