@@ -40,7 +40,9 @@ const framesInWork = { newest: 1, every: 3 } as const;
 type Agent = Channel<FromChild, ToChild>;
 
 export async function runInference(): Promise<void> {
-  const agent: Agent = new Channel(new Socket({ fd: channelFd, readable: true, writable: true }), { maxBytes: maxMessageBytes });
+  const agent: Agent = new Channel(new Socket({ fd: channelFd, readable: true, writable: true }), {
+    maxBytes: maxMessageBytes,
+  });
   const stopping = new AbortController();
   // A terminal's Ctrl-C reaches the whole group; the agent says when to stop.
   process.on('SIGINT', () => undefined);
@@ -146,10 +148,19 @@ class Eye {
       const at = new Map(tracked.map(({ id, box }) => [id, box]));
       const annotation = {
         ...ask.annotation,
-        boxes: ask.annotation.boxes.map((entry) => ({ ...entry, box: (entry.track && at.get(entry.track)) || entry.box })),
+        boxes: ask.annotation.boxes.map((entry) => ({
+          ...entry,
+          box: (entry.track && at.get(entry.track)) || entry.box,
+        })),
       };
       const { evidence } = this.#configure;
-      const jpeg = await makePicture({ jpeg: found.jpeg, hide, annotation, quality: evidence.quality, maxWidth: evidence.width });
+      const jpeg = await makePicture({
+        jpeg: found.jpeg,
+        hide,
+        annotation,
+        quality: evidence.quality,
+        maxWidth: evidence.width,
+      });
       this.#agent.send({ type: 'picture', request, frame: found.frame }, jpeg);
     } catch (error) {
       this.#log.warn('A picture could not be made.', { camera: ask.camera, error: toOutpostError(error) });
@@ -167,9 +178,18 @@ class Eye {
     if (thrown !== undefined && !signal.aborted) throw thrown;
   }
 
-  async #detectAll(id: string, camera: Camera, detector: RemoteDetector, turns: Turns, signal: AbortSignal): Promise<void> {
+  async #detectAll(
+    id: string,
+    camera: Camera,
+    detector: RemoteDetector,
+    turns: Turns,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { model, vision, tracker, frames } = this.#configure;
-    const parameters = trackerParameters({ ...model.manifest.thresholds, birth: vision.threshold ?? model.manifest.thresholds.birth }, tracker);
+    const parameters = trackerParameters(
+      { ...model.manifest.thresholds, birth: vision.threshold ?? model.manifest.thresholds.birth },
+      tracker,
+    );
     const minScore = this.#configure.reportPeople ? Math.min(hidingScore, parameters.low) : parameters.low;
     const state = new Tracker(parameters);
     let inOrder: Promise<void> = Promise.resolve();

@@ -8,7 +8,7 @@
  */
 import { isMainThread, workerData } from 'node:worker_threads';
 import { entryArgument } from '#agent/core/program.ts';
-import type { ThreadData } from "#agent/threads.ts";
+import type { ThreadData } from '#agent/threads.ts';
 
 async function main(): Promise<void> {
   if (!isMainThread) {

@@ -127,8 +127,17 @@ export class Outpost implements AsyncDisposable {
         run: async (stop) => await serveStatus(socketPath(config.storage.path), () => this.status(), stop),
       },
     ];
-    const writer = supervise([{ name: 'intake', run: async (stop) => await this.#intake.run(stop) }], supervised, writing.signal);
-    log.info('Outpost runs.', { device: config.device.id, version, cameras: config.cameras.length, epoch: this.#outbox.epoch });
+    const writer = supervise(
+      [{ name: 'intake', run: async (stop) => await this.#intake.run(stop) }],
+      supervised,
+      writing.signal,
+    );
+    log.info('Outpost runs.', {
+      device: config.device.id,
+      version,
+      cameras: config.cameras.length,
+      epoch: this.#outbox.epoch,
+    });
     await supervise(rooms, supervised, signal);
     this.#sight.finish();
     writing.abort();
@@ -186,4 +195,3 @@ async function openPictures({ config, log }: OutpostOptions, health: Health): Pr
     return undefined;
   }
 }
-

@@ -51,7 +51,10 @@ export function openReplay(options: ReplayOptions): Replay {
     async *frames(signal) {
       const { config, clock, model } = options;
       const camera: CameraConfig = { ...options.camera, enabled: true, loop: false, pace: 'fast' };
-      const rules = compileRules({ cameras: [camera], rules: config.rules }, { run: 'replay', timeZone: config.device.timeZone });
+      const rules = compileRules(
+        { cameras: [camera], rules: config.rules },
+        { run: 'replay', timeZone: config.device.timeZone },
+      );
       let state: RulesState = rules.initial();
       let last: Tracked | undefined;
       await using child = new VisionChild({

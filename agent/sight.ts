@@ -259,7 +259,7 @@ export class Sight {
   #withEvidence(event: Event, tracked: Tracked): Event {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
-    if (!evidence || !begins || boxesOf(event) === undefined) return event;
+    if (!evidence || !begins || event.kind === 'dropped' || boxesOf(event) === undefined) return event;
     const id = event.data.incident;
     const marked = { ...event, data: { ...event.data, evidence: [{ id, mediaType: 'image/jpeg' }] } } as Event;
     void this.#storePicture(id, marked, tracked, evidence);

@@ -68,7 +68,9 @@ export function eventLine({ time, type, subject, lane, seq, data }: ReceivedEven
     objects && `${objects.length} inside`,
     data['direction'] === undefined ? undefined : String(data['direction']),
     data['peak'] === undefined ? undefined : `${String(data['count'])} people, at most ${String(data['peak'])}`,
-    typeof data['durationMs'] === 'number' && data['durationMs'] > 0 ? `${(data['durationMs'] / 1000).toFixed(1)} s` : undefined,
+    typeof data['durationMs'] === 'number' && data['durationMs'] > 0
+      ? `${(data['durationMs'] / 1000).toFixed(1)} s`
+      : undefined,
     typeof data['ageMs'] === 'number' ? `age ${data['ageMs']} ms` : undefined,
   ].filter((part) => part !== undefined);
   return `${time.slice(11, 23)}  ${type.replace('outpost.', '').padEnd(16)} ${subject}  ${lane}/${seq}  ${details.join(', ')}`;
@@ -157,7 +159,8 @@ function tableScreen(): DemoScreen {
       out(clearLine + progressText(what, progress));
       if (progress.totalBytes !== undefined && progress.receivedBytes >= progress.totalBytes) out('\n');
     },
-    begin: ({ video, model, broker }) => say(`Outpost demo   camera ${video}   model ${model}   broker ${broker}   (Ctrl-C ends it)\n`),
+    begin: ({ video, model, broker }) =>
+      say(`Outpost demo   camera ${video}   model ${model}   broker ${broker}   (Ctrl-C ends it)\n`),
     event: (event) => say(eventLine(event)),
     picture: (path) => say(`picture of the first event: ${path}`),
     table(status, received) {
@@ -174,7 +177,10 @@ function tableScreen(): DemoScreen {
 }
 
 function tableRows(status: Status, received: number): readonly string[] {
-  const { camera, framesPerSecond, ageMsP50, ageMsP99, tracks, events, outboxDepth, published, acknowledged } = figures(status, received);
+  const { camera, framesPerSecond, ageMsP50, ageMsP99, tracks, events, outboxDepth, published, acknowledged } = figures(
+    status,
+    received,
+  );
   const cells: readonly (readonly [string, string])[] = [
     ['camera', String(camera)],
     ['frames/s', String(framesPerSecond)],
@@ -187,7 +193,13 @@ function tableRows(status: Status, received: number): readonly string[] {
     ['received', String(received)],
   ];
   const widths = cells.map(([head, value]) => Math.max(head.length, value.length));
-  const row = (index: 0 | 1): string => cells.map((cell, column) => cell[index].padStart(widths[column] ?? 0)).join(' │ ');
+  const row = (index: 0 | 1): string =>
+    cells.map((cell, column) => cell[index].padStart(widths[column] ?? 0)).join(' │ ');
   const conditions = status.health.conditions.map(({ title, subject, detail }) => `! ${title} (${subject}): ${detail}`);
-  return ['─'.repeat(row(0).length), row(0), row(1), ...conditions.map((line) => line.slice(0, Math.max(40, (process.stdout.columns ?? 120) - 1)))];
+  return [
+    '─'.repeat(row(0).length),
+    row(0),
+    row(1),
+    ...conditions.map((line) => line.slice(0, Math.max(40, (process.stdout.columns ?? 120) - 1))),
+  ];
 }

@@ -46,7 +46,9 @@ async function run(options: DemoOptions): Promise<void> {
   const { OutpostError } = await import('#agent/core/errors.ts');
   const seconds = options.seconds === undefined ? undefined : Number(options.seconds);
   if (seconds !== undefined && !(seconds > 0)) {
-    throw new OutpostError('config-invalid', `--seconds ${options.seconds} is no number above zero.`, { hint: 'Such as --seconds 30.' });
+    throw new OutpostError('config-invalid', `--seconds ${options.seconds} is no number above zero.`, {
+      hint: 'Such as --seconds 30.',
+    });
   }
   const { openScreen } = await import('./demo-screen.ts');
   const screen = openScreen(options.json ? 'json' : options.headless || !process.stdout.isTTY ? 'lines' : 'table');
@@ -78,7 +80,10 @@ async function demoModel(name: string, screen: DemoScreen, signal: AbortSignal):
   for (const candidate of [name, ...fallback]) {
     screen.say(`Model ${candidate} is not here yet: pulling it.`);
     try {
-      return await pullModel(candidate, { signal, onProgress: (progress) => screen.progress(`model ${candidate}`, progress) });
+      return await pullModel(candidate, {
+        signal,
+        onProgress: (progress) => screen.progress(`model ${candidate}`, progress),
+      });
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       refusal = thrown;

@@ -61,11 +61,21 @@ async function run(options: ReplayOptions): Promise<void> {
     import('#agent/core/clock.ts'),
   ]);
   const startWallMs = Date.parse(options.start);
-  if (Number.isNaN(startWallMs)) throw new OutpostError('config-invalid', `--start ${options.start} is no time.`, { hint: 'Write it as 2026-11-22T22:00:00Z.' });
+  if (Number.isNaN(startWallMs))
+    throw new OutpostError('config-invalid', `--start ${options.start} is no time.`, {
+      hint: 'Write it as 2026-11-22T22:00:00Z.',
+    });
   const { config, camera } = await sceneOf(options);
   const model = await modelOf(config, options.model);
   const stop = untilStopped();
-  const replay = openReplay({ config, camera, model, startWallMs, reportPeople: options.render !== undefined, clock: systemClock });
+  const replay = openReplay({
+    config,
+    camera,
+    model,
+    startWallMs,
+    reportPeople: options.render !== undefined,
+    clock: systemClock,
+  });
   const recorded: ReplayedFrame[] = [];
   const counts: Counts = { frames: 0, events: 0, tracks: new Set() };
   const startedAt = systemClock.monoMs();
@@ -74,7 +84,8 @@ async function run(options: ReplayOptions): Promise<void> {
     await files.write(frame, replay.source);
     if (options.render) recorded.push(frame);
     count(counts, frame);
-    if (counts.frames % 250 === 0 && process.stderr.isTTY) process.stderr.write(`\r${counts.frames} frames, ${counts.events} events`);
+    if (counts.frames % 250 === 0 && process.stderr.isTTY)
+      process.stderr.write(`\r${counts.frames} frames, ${counts.events} events`);
   }
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   if (stop.signal.aborted) throw new OutpostError('replay-stopped');
@@ -82,12 +93,28 @@ async function run(options: ReplayOptions): Promise<void> {
   if (options.truth) await writeTruth(options.video, options.truth, counts.frames);
   if (options.render && replay.source) {
     const { renderReplay } = await import('./render.ts');
-    await renderReplay({ video: options.video, out: options.render, frames: recorded, source: replay.source, camera, signal: stop.signal });
+    await renderReplay({
+      video: options.video,
+      out: options.render,
+      frames: recorded,
+      source: replay.source,
+      camera,
+      signal: stop.signal,
+    });
   }
   const seconds = (systemClock.monoMs() - startedAt) / 1000;
-  const summary = { frames: counts.frames, events: counts.events, tracks: counts.tracks.size, fps: replay.source?.fps, seconds: Number(seconds.toFixed(2)) };
+  const summary = {
+    frames: counts.frames,
+    events: counts.events,
+    tracks: counts.tracks.size,
+    fps: replay.source?.fps,
+    seconds: Number(seconds.toFixed(2)),
+  };
   if (options.json) printJson(summary);
-  else note(`${summary.frames} frames, ${summary.tracks} tracks, ${summary.events} events in ${summary.seconds} s → ${options.out}`);
+  else
+    note(
+      `${summary.frames} frames, ${summary.tracks} tracks, ${summary.events} events in ${summary.seconds} s → ${options.out}`,
+    );
 }
 
 function count(counts: Counts, { tracked, events }: ReplayedFrame): void {
@@ -182,7 +209,10 @@ async function unwritable(path: string, cause: Error): Promise<Error> {
 
 async function writeTruth(video: string, path: string, frames: number): Promise<void> {
   const { OutpostError } = await import('#agent/core/errors.ts');
-  if (!video.startsWith('sim://')) throw new OutpostError('config-invalid', '--truth needs a sim:// street.', { hint: 'A recording has no truth of its own; label it by hand.' });
+  if (!video.startsWith('sim://'))
+    throw new OutpostError('config-invalid', '--truth needs a sim:// street.', {
+      hint: 'A recording has no truth of its own; label it by hand.',
+    });
   const { openStreet } = await import('#agent/capture/street/street.ts');
   const { truthText } = await import('#agent/capture/street/truth.ts');
   const file = openFile(path);

@@ -44,8 +44,11 @@ const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} M
 
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
-  print(`${status.device}  outpost ${status.version}  up ${Math.round(status.uptimeMs / 1000)} s  health ${status.health.worst}`);
-  for (const { severity, title, subject, detail } of status.health.conditions) print(`  ${severity}: ${title} (${subject}): ${detail}`);
+  print(
+    `${status.device}  outpost ${status.version}  up ${Math.round(status.uptimeMs / 1000)} s  health ${status.health.worst}`,
+  );
+  for (const { severity, title, subject, detail } of status.health.conditions)
+    print(`  ${severity}: ${title} (${subject}): ${detail}`);
   print();
   printTable([
     ['camera', 'state', 'results/s', 'age p50 ms', 'tracks', 'decoded', 'dropped', 'reopened'],
@@ -62,7 +65,13 @@ function show(status: Status): void {
   ]);
   print();
   const depth = Object.values(outbox).reduce((sum, lane) => sum + lane.depth, 0);
-  print(`model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}   outbox ${depth}`);
-  print(`uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}`);
-  print(`memory agent ${mebibytes(memory.agentRssBytes)}, vision ${mebibytes(memory.visionRssBytes)}, ffmpeg ${mebibytes(memory.ffmpegRssBytes)}`);
+  print(
+    `model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}   outbox ${depth}`,
+  );
+  print(
+    `uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}`,
+  );
+  print(
+    `memory agent ${mebibytes(memory.agentRssBytes)}, vision ${mebibytes(memory.visionRssBytes)}, ffmpeg ${mebibytes(memory.ffmpegRssBytes)}`,
+  );
 }

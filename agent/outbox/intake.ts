@@ -64,7 +64,7 @@ export class Intake {
       else if (await this.#write()) backoff.reset();
       else await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
     }
-    for (let tries = 0; this.#waiting.length > 0 && tries < lastTries; ) if (!(await this.#write())) tries += 1;
+    for (let tries = 0; this.#waiting.length > 0 && tries < lastTries;) if (!(await this.#write())) tries += 1;
   }
 
   async #write(): Promise<boolean> {
@@ -80,7 +80,11 @@ export class Intake {
       return true;
     } catch (thrown) {
       const error = toOutpostError(thrown);
-      log.error('Events cannot be written; they wait in memory.', { error, waiting: this.#waiting.length, lost: this.#lost });
+      log.error('Events cannot be written; they wait in memory.', {
+        error,
+        waiting: this.#waiting.length,
+        lost: this.#lost,
+      });
       health.set('outbox-down', 'agent', error.message);
       return false;
     }

@@ -51,6 +51,8 @@ export class ManualClock implements Clock {
 
   /** Moves both clocks, waking sleepers in order, and lets what they wake run. */
   async advance(ms: number): Promise<void> {
+    // What was started just before this call gets to its first wait.
+    await new Promise((resolve) => setImmediate(resolve));
     const target = this.#monoMs + ms;
     for (;;) {
       const due = this.#sleepers
