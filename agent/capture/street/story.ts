@@ -45,7 +45,7 @@ export const carSpeed = 6;
 const farPavement = [15.2, 17.6] as const;
 const nearPavement = [8.4, 9.6] as const;
 const stop = { x: 4.6, z: 16.4 } as const;
-const lingering = { x: -2.6, z: 9.1 } as const;
+const lingering = { x: 1, z: 9.1 } as const;
 const crossingX = -0.4;
 /** Ids of one scene; people from 1, cars from 80. */
 const idsPerScene = 100;
@@ -107,7 +107,7 @@ function gathering(random: Random, start: number): Waypoint[][] {
 function linger(random: Random, start: number): Waypoint[] {
   const edge = -outside(lingering.z);
   const toEdge = (x: number): number => Math.abs(edge - x) / 1.2;
-  let { x } = lingering;
+  let x: number = lingering.x;
   let at = start - 4;
   const path: Waypoint[] = [{ at: at - toEdge(x), x: edge, z: lingering.z }];
   for (let turn = 0; turn < 5; turn++) {
