@@ -1,10 +1,11 @@
 /**
  * The configuration, said once: types, defaults, JSON Schema, REFERENCE.md and log redaction all come from here.
  *
- * meta: title · description · unit · secret (never shown) · restart (what a change restarts: camera, vision, uplink, agent)
+ * meta: title · description · unit · secret (never shown; `url`: shown without its credentials) · restart (what a change restarts: camera, vision, uplink, agent)
  */
 import { z } from 'zod';
 import { bytes, duration, fraction, id, percentage } from './leaves.ts';
+import { lineFault, polygonFault } from './geometry.ts';
 import { ruleSchema } from './rule.ts';
 
 export const pointSchema = z
@@ -50,15 +51,24 @@ export const zoneSchema = z.strictObject({
   id: id('Names the zone in rules and events.'),
   polygon: z
     .array(pointSchema)
-    .min(3)
+    .max(128)
+    .check(({ value, issues }) => {
+      const message = polygonFault(value);
+      if (message !== undefined) issues.push({ code: 'custom', input: value, message });
+    })
     .meta({ title: 'Polygon', description: 'Corners in order; at least three, no two edges cross.' }),
 });
 
-export const lineSchema = z.strictObject({
-  id: id('Names the line in rules and events.'),
-  from: pointSchema,
-  to: pointSchema,
-});
+export const lineSchema = z
+  .strictObject({
+    id: id('Names the line in rules and events.'),
+    from: pointSchema.meta({ title: 'From', description: 'First point: x, y from 0 to 1.' }),
+    to: pointSchema.meta({ title: 'To', description: 'Second point; the order of the two makes the direction.' }),
+  })
+  .check(({ value, issues }) => {
+    const message = lineFault(value.from, value.to);
+    if (message !== undefined) issues.push({ code: 'custom', input: value, message, path: ['to'] });
+  });
 
 export const cameraSchema = z.strictObject({
   id: id('Names the camera in rules and events.'),
@@ -66,7 +76,7 @@ export const cameraSchema = z.strictObject({
     title: 'Source',
     description:
       'rtsp:// or rtsps:// stream, http(s):// JPEG snapshot or stream, a video file, a folder of pictures, or sim://street?seed=1.',
-    secret: true,
+    secret: 'url',
     restart: 'camera',
   }),
   enabled: z
@@ -105,10 +115,12 @@ export const cameraSchema = z.strictObject({
   }),
   zones: z
     .array(zoneSchema)
+    .max(64)
     .default([])
     .meta({ title: 'Zones', description: 'Areas of the picture that rules speak of.' }),
   lines: z
     .array(lineSchema)
+    .max(64)
     .default([])
     .meta({ title: 'Lines', description: 'Lines across the picture that rules speak of.' }),
 });
@@ -169,6 +181,7 @@ export const uplinkSchema = z.strictObject({
   url: z
     .string()
     .regex(/^(mqtts?|wss?):\/\//, 'must start with mqtt://, mqtts://, ws:// or wss://')
+    .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), 'must not hold a password: use username and password')
     .optional()
     .meta({
       title: 'Broker',
@@ -221,15 +234,20 @@ export const trackerSchema = z.strictObject({
   }),
 });
 
+/** Each is a file in config/profiles/. */
+export const profileNames = ['patrol-robot', 'kiosk', 'station'] as const;
+export type ProfileName = (typeof profileNames)[number];
+
+/** What `parseConfig` takes; it also checks what this cannot: names that one section says of another. */
 export const configSchema = z.strictObject({
   profile: z
-    .enum(['patrol-robot', 'kiosk', 'station'])
+    .enum(profileNames)
     .optional()
     .meta({ title: 'Profile', description: 'A set of defaults for this kind of device.' }),
   device: deviceSchema.prefault({}),
   storage: storageSchema.prefault({}),
   log: logSchema.prefault({}),
-  cameras: z.array(cameraSchema).default([]).meta({ title: 'Cameras', description: 'What is watched.' }),
+  cameras: z.array(cameraSchema).max(64).default([]).meta({ title: 'Cameras', description: 'What is watched.' }),
   vision: visionSchema.prefault({}),
   tracker: trackerSchema.prefault({}),
   rules: z.array(ruleSchema).max(256).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),

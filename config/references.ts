@@ -1,0 +1,118 @@
+/**
+ * What one part of the configuration says of another: names that must exist, and ids that must be their own.
+ *
+ * It reads the data as it was written, so that a fault elsewhere hides none of this.
+ */
+import { nearest, type Complaint } from './issues.ts';
+import { isPlain, listOf, type Path, type Plain } from './path.ts';
+import { ruleSchema } from './rule.ts';
+import { visionSchema } from './schema.ts';
+
+export function referenceComplaints(data: Plain): readonly Complaint[] {
+  const cameras = listOf(data['cameras']).filter(isPlain);
+  const labels = trackedLabels(data['vision']);
+  return [
+    ...doubledIds(data['cameras'], ['cameras'], 'camera'),
+    ...cameras.flatMap((camera, index) => [
+      ...doubledIds(camera['zones'], ['cameras', index, 'zones'], 'zone of this camera'),
+      ...doubledIds(camera['lines'], ['cameras', index, 'lines'], 'line of this camera'),
+    ]),
+    ...doubledIds(data['rules'], ['rules'], 'rule'),
+    ...listOf(data['rules']).flatMap((rule, index) =>
+      isPlain(rule) ? ruleComplaints(rule, ['rules', index], cameras, labels) : [],
+    ),
+    ...uplinkComplaints(data['uplink']),
+  ];
+}
+
+function doubledIds(list: unknown, path: Path, what: string): Complaint[] {
+  const seen = new Set<string>();
+  return listOf(list).flatMap((item, index) => {
+    const id = isPlain(item) ? item['id'] : undefined;
+    if (typeof id !== 'string') return [];
+    if (!seen.has(id)) {
+      seen.add(id);
+      return [];
+    }
+    return [{ path: [...path, index, 'id'], message: `is the id of another ${what} already` }];
+  });
+}
+
+function ruleComplaints(
+  rule: Plain,
+  path: Path,
+  cameras: readonly Plain[],
+  tracked: readonly string[] | undefined,
+): Complaint[] {
+  const named = listOf(rule['cameras']).filter((id) => typeof id === 'string');
+  const known = idsOf(cameras);
+  const unknownCameras = listOf(rule['cameras']).flatMap((id, index) =>
+    typeof id !== 'string' || known.includes(id)
+      ? []
+      : [{ path: [...path, 'cameras', index], message: 'is not a camera here', ...orNear(id, known) }],
+  );
+  const watched = named.length === 0 ? cameras : cameras.filter(({ id }) => named.includes(String(id)));
+  return [
+    ...unknownCameras,
+    ...placeComplaints(rule, path, 'zone', watched, named.length > 0),
+    ...placeComplaints(rule, path, 'line', watched, named.length > 0),
+    ...labelComplaints(rule, path, tracked),
+  ];
+}
+
+/** The zone or line that a rule speaks of: on each camera that it names, or on one at least when it names none. */
+function placeComplaints(
+  rule: Plain,
+  path: Path,
+  key: 'zone' | 'line',
+  cameras: readonly Plain[],
+  onEach: boolean,
+): Complaint[] {
+  const name = rule[key];
+  if (typeof name !== 'string') return [];
+  const lacking = cameras.filter((camera) => !idsOf(camera[`${key}s`]).includes(name));
+  if (onEach ? lacking.length === 0 : lacking.length < cameras.length) return [];
+  const where = onEach ? `camera ${lacking.map(({ id }) => String(id)).join(', ')}` : 'any camera';
+  const known = (onEach ? lacking : cameras).flatMap((camera) => idsOf(camera[`${key}s`]));
+  return [{ path: [...path, key], message: `is not a ${key} of ${where}`, ...orNear(name, [...new Set(known)]) }];
+}
+
+function labelComplaints(rule: Plain, path: Path, tracked: readonly string[] | undefined): Complaint[] {
+  const parsed = ruleSchema.safeParse(rule);
+  const labels = parsed.success ? parsed.data.labels : listOf(rule['labels']);
+  return labels.flatMap((label, index) => {
+    if (typeof label !== 'string' || !tracked || tracked.includes(label)) return [];
+    const at = rule['labels'] === undefined ? ['labels'] : ['labels', index];
+    const near = nearest(label, tracked);
+    const hint = near === undefined ? `add ${label} to vision.labels` : `did you mean ${near}?`;
+    return [{ path: [...path, ...at], message: `${label} is not tracked`, hint }];
+  });
+}
+
+function uplinkComplaints(uplink: unknown): Complaint[] {
+  if (!isPlain(uplink)) return [];
+  const pairs = [
+    ['certificate', 'key'],
+    ['key', 'certificate'],
+    ['password', 'username'],
+  ] as const;
+  return pairs.flatMap(([given, needed]) =>
+    uplink[given] !== undefined && uplink[needed] === undefined
+      ? [{ path: ['uplink', given], message: `needs uplink.${needed} too` }]
+      : [],
+  );
+}
+
+function trackedLabels(vision: unknown): readonly string[] | undefined {
+  const parsed = visionSchema.safeParse(vision ?? {});
+  return parsed.success ? parsed.data.labels : undefined;
+}
+
+const idsOf = (list: unknown): string[] =>
+  listOf(list).flatMap((item) => (isPlain(item) && typeof item['id'] === 'string' ? [item['id']] : []));
+
+function orNear(word: string, known: readonly string[]): { hint: string } {
+  const near = nearest(word, known);
+  if (near !== undefined) return { hint: `did you mean ${near}?` };
+  return { hint: known.length === 0 ? 'there are none yet' : `there are: ${known.slice(0, 12).join(', ')}` };
+}
