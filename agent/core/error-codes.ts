@@ -138,6 +138,17 @@ export const errorCodes = {
     title: 'A file of tracks, truth or detections cannot be read.',
     hint: 'Check the path, and that the file may be read.',
   },
+  // config
+  'config-missing': {
+    kind: 'config',
+    title: 'The configuration file is not there.',
+    hint: 'Name one that exists, or write ./outpost.yaml; config/README.md starts with an example.',
+  },
+  'config-unreadable': {
+    kind: 'config',
+    title: 'The configuration file cannot be read.',
+    hint: 'Check that it is a text file of at most 1 MiB in UTF-8, and who may read it.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;
