@@ -36,6 +36,9 @@ export const entryArgument = (entry: ProcessEntry): string => `__${entry}`;
 
 const mainPath = (): string => fileURLToPath(new URL('../main.ts', import.meta.url));
 
+/** How to start this program again with other arguments: the executable, then what comes before them. */
+export const programCommand = (): [string, ...string[]] => [process.execPath, ...(packaged() ? [] : [mainPath()])];
+
 export function spawnEntry(entry: ProcessEntry, options: SpawnOptions): ChildProcess {
   const script = packaged() ? [] : [mainPath()];
   return spawn(process.execPath, [...process.execArgv, ...script, entryArgument(entry)], options);

@@ -36,7 +36,9 @@ export class SlidingWindow {
     this.#forget(nowMs);
     const sorted = this.#samples.map(({ value }) => value).sort((a, b) => a - b);
     if (sorted.length === 0) return undefined;
-    return wanted.map((q) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] as number);
+    return wanted.map(
+      (q) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(q * sorted.length) - 1))] as number,
+    );
   }
 
   #forget(nowMs: number): void {

@@ -54,7 +54,9 @@ export class VisionChild implements AsyncDisposable {
    * Everything the child says, until it is stopped.
    * @throws OutpostError why the child cannot go on: its own failure, silence, memory, or its end
    */
-  async *messages(signal: AbortSignal): AsyncGenerator<Exclude<FromChild, { type: 'failed' | 'picture' }>, void, undefined> {
+  async *messages(
+    signal: AbortSignal,
+  ): AsyncGenerator<Exclude<FromChild, { type: 'failed' | 'picture' }>, void, undefined> {
     const over = new AbortController();
     const watching = this.#watch(AbortSignal.any([signal, over.signal]));
     const onAbort = (): void => this.#channel.send({ type: 'stop' });

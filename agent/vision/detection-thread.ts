@@ -39,9 +39,20 @@ export interface FindPeople {
 export type ThreadRequest = DetectFrame | FindPeople;
 
 export type ThreadReply =
-  | { readonly id: number; readonly kind: 'frame'; readonly detections: readonly Detection[]; readonly inferenceMs: number }
+  | {
+      readonly id: number;
+      readonly kind: 'frame';
+      readonly detections: readonly Detection[];
+      readonly inferenceMs: number;
+    }
   | { readonly id: number; readonly kind: 'people'; readonly boxes: readonly Box[] }
-  | { readonly id: number; readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string };
+  | {
+      readonly id: number;
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string;
+    };
 
 export type ThreadGreeting =
   | { readonly kind: 'ready'; readonly loadMs: number }
@@ -73,7 +84,8 @@ export async function runDetectionThread(data: DetectionThreadData): Promise<voi
 async function answer(detector: Detector, data: DetectionThreadData, request: ThreadRequest): Promise<ThreadReply> {
   const { id } = request;
   try {
-    if (request.kind === 'people') return { id, kind: 'people', boxes: await findPeople(detector, data.model, request.jpeg) };
+    if (request.kind === 'people')
+      return { id, kind: 'people', boxes: await findPeople(detector, data.model, request.jpeg) };
     const { bytes, source, minScore } = request;
     const { detections, inferenceMs } = await detector.detect(bytes, source, { minScore, labels: data.labels });
     return { id, kind: 'frame', detections, inferenceMs };

@@ -29,7 +29,12 @@ export interface Annotation {
   /** Headline, such as `intrusion · yard`. */
   readonly title: string;
   /** `track`: its place in the very picture is taken where it is known, else `box`. */
-  readonly boxes: readonly { readonly box: Box; readonly text: string; readonly accent: boolean; readonly track?: number }[];
+  readonly boxes: readonly {
+    readonly box: Box;
+    readonly text: string;
+    readonly accent: boolean;
+    readonly track?: number;
+  }[];
   readonly zones: readonly { readonly id: string; readonly polygon: readonly Point[] }[];
   readonly lines: readonly { readonly id: string; readonly from: Point; readonly to: Point }[];
 }

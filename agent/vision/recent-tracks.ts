@@ -29,7 +29,12 @@ export class RecentTracks {
     for (const { id, label, box } of before?.tracks ?? []) {
       const next = placed.get(id);
       if (!next || !before || !after || after.frame === before.frame) placed.set(id, { id, label, box });
-      else placed.set(id, { id, label, box: between(box, next.box, (frame - before.frame) / (after.frame - before.frame)) });
+      else
+        placed.set(id, {
+          id,
+          label,
+          box: between(box, next.box, (frame - before.frame) / (after.frame - before.frame)),
+        });
     }
     return [...placed.values()];
   }
