@@ -180,8 +180,8 @@ function legLimbs(looks: Looks, pose: Pose): Limb[] {
 function bodyLimbs(looks: Looks, pose: Pose): Limb[] {
   const wide = looks.girth;
   const broad = Math.abs(Math.sin(pose.heading));
-  const chest = (0.07 + 0.022 * broad) * wide;
-  const hips = (0.066 + 0.016 * broad) * wide;
+  const chest = (0.078 + 0.016 * broad) * wide;
+  const hips = (0.072 + 0.012 * broad) * wide;
   const limbs: Limb[] = [
     { from: [0, 0.075 * wide, 0.79], to: [0, -0.075 * wide, 0.79], radii: [0.042, 0.042], colour: looks.top },
     { from: [0, 0, 0.755], to: [0, 0, 0.6], radii: [chest, hips * 0.98], colour: looks.top },

@@ -42,11 +42,12 @@ export interface Scene {
 }
 
 export const carSpeed = 6;
-const farPavement = [15.2, 17.6] as const;
-const nearPavement = [8.4, 9.6] as const;
-const stop = { x: 4.6, z: 16.4 } as const;
+const farPavement = [15, 17.2] as const;
+const nearPavement = [8.6, 9.7] as const;
+const stop = { x: 4.2, z: 16.2 } as const;
 const lingering = { x: 1, z: 9.1 } as const;
 const crossingX = -0.4;
+const passersByCount = 8;
 /** Ids of one scene; people from 1, cars from 80. */
 const idsPerScene = 100;
 
@@ -93,7 +94,7 @@ function visit(random: Random, place: Waypoint, leaves: number, exit: 1 | -1): W
 
 function gathering(random: Random, start: number): Waypoint[][] {
   return [-5, -3, 2, 4.5, 7].map((arrives, index) => {
-    const facing = index % 2 === 0 ? towardsCamera + between(random, [-0.9, 0.9]) : between(random, [-3, 0]);
+    const facing = index % 2 === 0 ? towardsCamera + between(random, [-0.9, 0.9]) : towardsCamera + between(random, [-1.2, 1.2]);
     const place = {
       at: start + arrives + 0.5 * random(),
       x: stop.x + (index - 2) * 0.98 + between(random, [-0.15, 0.15]),
@@ -144,11 +145,11 @@ function crossings(random: Random, start: number): Waypoint[][] {
 }
 
 function passersBy(random: Random, start: number): Waypoint[][] {
-  return Array.from({ length: 11 }, (_walker, index) => {
-    const z = between(random, index % 3 === 0 ? nearPavement : farPavement);
+  return Array.from({ length: passersByCount }, (_walker, index) => {
+    const z = between(random, index % 2 === 0 ? nearPavement : farPavement);
     const speed = between(random, [1.05, 1.6]);
     const direction = random() < 0.5 ? 1 : -1;
-    const at = start + ((index + random() * 0.6) * sceneSeconds) / 11;
+    const at = start + ((index + random() * 0.6) * sceneSeconds) / passersByCount;
     const edge = outside(z);
     return [
       { at, x: -direction * edge, z },

@@ -2,7 +2,7 @@
 import type { PixelPoint } from '#agent/core/raster.ts';
 
 export const pictureSize = { width: 960, height: 540 } as const;
-const focalPx = 900;
+const focalPx = 980;
 const cameraHeightM = 3.4;
 const horizonPx = 118;
 
