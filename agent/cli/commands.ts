@@ -1,6 +1,11 @@
 /** All commands, in the order of `--help`. What a command needs beyond its options is imported when it runs. */
 import { Command, CommanderError } from 'commander';
+import { benchCommand } from './bench.ts';
+import { demoCommand } from './demo.ts';
 import { exitCodes, reportError } from './output.ts';
+import { replayCommand } from './replay.ts';
+import { runCommand } from './run.ts';
+import { statusCommand } from './status.ts';
 
 const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
@@ -11,6 +16,11 @@ function program(): Command {
     .description('Watches cameras on the device, and tells what matters upstream, losing nothing.')
     .showHelpAfterError('(run with --help for examples)')
     .addHelpText('after', exitCodeHelp)
+    .addCommand(runCommand())
+    .addCommand(demoCommand())
+    .addCommand(replayCommand())
+    .addCommand(statusCommand())
+    .addCommand(benchCommand())
     .exitOverride();
 }
 
