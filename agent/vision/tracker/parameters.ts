@@ -19,7 +19,7 @@ export interface TrackerParameters extends ScoreThresholds {
   readonly minHits: number;
   /** Frames without a detection after which a track that was not told of yet is forgotten. */
   readonly tentativeMisses: number;
-  /** Least IoU with the predicted box: first pass, low scores, buffered boxes. */
+  /** Least overlap with the predicted box: first pass, low scores, buffered boxes. */
   readonly gates: { readonly high: number; readonly low: number; readonly buffered: number };
   /** By how much of its size a box grows on each side in the buffered pass. */
   readonly buffer: number;
@@ -40,14 +40,14 @@ export interface TrackerParameters extends ScoreThresholds {
 }
 
 export const defaultParameters: Omit<TrackerParameters, keyof ScoreThresholds> = {
-  coastMs: 1_500,
+  coastMs: 2_000,
   minHits: 2,
   tentativeMisses: 1,
-  gates: { high: 0.2, low: 0.4, buffered: 0.2 },
+  gates: { high: 0.2, low: 0.4, buffered: 0.3 },
   buffer: 0.3,
-  rebirth: { reach: 0.6, reachPerSecond: 0.6, sizeRatio: 1.6 },
+  rebirth: { reach: 0.5, reachPerSecond: 0.8, sizeRatio: 1.8 },
   duplicate: 0.7,
-  noise: { centre: 0.08, size: 0.1, speed: 2, acceleration: 1, growth: 0.3 },
+  noise: { centre: 0.15, size: 0.12, speed: 2, acceleration: 0.65, growth: 0.2 },
   stationary: { afterMs: 3_000, enter: 0.2, leave: 0.4 },
   groups: [
     ['car', 'bus', 'truck'],

@@ -12,7 +12,7 @@
 import { boxCentre, iou } from '#agent/domain/box.ts';
 import type { Detection } from '#agent/domain/detection.ts';
 import type { Track } from '#agent/domain/track.ts';
-import { bufferedIou, nearness } from './affinity.ts';
+import { nearness, overlap } from './affinity.ts';
 import { type Affinity, associate } from './association.ts';
 import { isUsable } from './intake.ts';
 import type { TrackerParameters } from './parameters.ts';
@@ -92,8 +92,8 @@ export class Tracker {
     const { high, gates, buffer, rebirth, birth } = this.#parameters;
     const strong = detections.filter(({ score }) => score >= high);
     const weak = detections.filter(({ score }) => score < high);
-    const overlap = this.#among((object, detection) => iou(object.box, detection.box));
-    const near = this.#among((object, detection) => bufferedIou(object.box, detection.box, buffer));
+    const exact = this.#among((object, detection) => overlap(object.box, detection.box));
+    const near = this.#among((object, detection) => overlap(object.box, detection.box, buffer));
     const back = this.#among((object, detection) =>
       detection.score >= birth ? nearness(object.box, detection.box, atMs - object.lastSeenMs, rebirth) : 0,
     );
@@ -101,13 +101,13 @@ export class Tracker {
     const first = associate(
       this.#objects.filter(({ confirmed }) => confirmed),
       strong,
-      overlap,
+      exact,
       gates.high,
     );
     const second = associate(
       first.objects.filter(({ misses }) => misses === 0),
       weak,
-      overlap,
+      exact,
       gates.low,
     );
     const saved = new Set(second.pairs.map(([object]) => object));
