@@ -12,11 +12,11 @@ import { type Config, configSchema } from './schema.ts';
 /** A hostile file can be wrong in a million places; nobody reads more than these. */
 const maxComplaints = 100;
 
-export type ParsedConfig =
+export type CheckedConfig =
   | { readonly ok: true; readonly config: Config }
   | { readonly ok: false; readonly complaints: readonly Complaint[] };
 
-export function parseConfig(data: Plain): ParsedConfig {
+export function checkConfig(data: Plain): CheckedConfig {
   const parsed = configSchema.safeParse(data);
   const issues = parsed.error?.issues.slice(0, maxComplaints) ?? [];
   const found = [...issues.flatMap((issue) => complaintsOf(issue, configSchema, data)), ...referenceComplaints(data)];

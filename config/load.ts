@@ -9,7 +9,7 @@ import { OutpostError, systemCode } from '#agent/core/errors.ts';
 import { assetPath } from '#agent/core/program.ts';
 import { type Layer, mergeLayers, type Origin } from './layers.ts';
 import { nearest, type Complaint } from './issues.ts';
-import { parseConfig } from './parse.ts';
+import { checkConfig } from './check.ts';
 import { isPlain, type Path, pathText } from './path.ts';
 import { type Problem, problemText } from './problem.ts';
 import { readBounded } from './read-bounded.ts';
@@ -35,7 +35,7 @@ export interface LoadResult {
   readonly config: Config;
   /** Undefined: none was named and none was found. */
   readonly file: string | undefined;
-  /** Who said the value at this path; the nearest list or section above it speaks for it. */
+  /** Who said the value at this path. */
   readonly originOf: (path: Path) => Origin;
 }
 
@@ -52,11 +52,27 @@ export const searchedFiles = ['outpost.yaml', '/etc/outpost/outpost.yaml'] as co
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadResult> {
   const result = await readConfig(options);
   if (result.ok) return result;
-  const { problems, file } = result;
-  const name = file ?? 'The configuration';
+  throw invalid(result.problems, result.file);
+}
+
+/**
+ * A configuration that the program makes itself, from no file and no profile.
+ * @throws OutpostError `config-invalid`
+ */
+export function parseConfig(input: ConfigInput): Config {
+  const checked = checkConfig(input);
+  if (checked.ok) return checked.config;
+  throw invalid(
+    checked.complaints.map((complaint) => placed(complaint, { kind: 'override' })),
+    undefined,
+  );
+}
+
+function invalid(problems: readonly Problem[], file: string | undefined): OutpostError {
   const lines = problems.map((problem) => `\n  ${problemText(problem)}`).join('');
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
-  throw new OutpostError('config-invalid', `${name} has ${count}:${lines}`, { context: { file, problems } });
+  const message = `${file ?? 'The configuration'} has ${count}:${lines}`;
+  return new OutpostError('config-invalid', message, { context: { file, problems } });
 }
 
 /**
@@ -79,11 +95,11 @@ export async function readConfig(options: LoadOptions = {}): Promise<ReadResult>
     { data: { profile: chosen.name }, origin: () => profileOrigin(options, parsed, file?.path), marks: parsed.marks },
   ]);
   const resolved = await resolveSecrets(merged.data, file ? dirname(file.path) : '.');
-  const originOf = (path: Path): Origin => nearestOrigin(merged.origins, path);
+  const originOf = (path: Path): Origin => merged.origins.get(pathText(path)) ?? { kind: 'default' };
   // A file that is no YAML says nothing that could be judged.
-  const result = problems.some(({ path }) => path === '') ? undefined : parseConfig(resolved.data);
+  const result = problems.some(({ path }) => path === '') ? undefined : checkConfig(resolved.data);
   const complaints = [...resolved.complaints, ...(result?.ok === false ? result.complaints : [])];
-  problems.push(...complaints.map((complaint) => placed(complaint, originOf(complaint.path))));
+  problems.push(...complaints.map((complaint) => placed(complaint, nearestOrigin(merged.origins, complaint.path))));
   if (result?.ok && problems.length === 0) return { ok: true, config: result.config, file: file?.path, originOf };
   return { ok: false, file: file?.path, problems: problems.sort(inOrder) };
 }
@@ -126,6 +142,7 @@ async function profileLayer(name: ProfileName): Promise<Layer> {
   return { data, marks, origin: (mark) => ({ kind: 'profile', name, file, ...(mark ? { line: mark.line } : {}) }) };
 }
 
+/** What is missing is complained of where it would be written: the nearest section above it. */
 function nearestOrigin(origins: ReadonlyMap<string, Origin>, path: Path): Origin {
   for (let length = path.length; length > 0; length -= 1) {
     const origin = origins.get(pathText(path.slice(0, length)));

@@ -56,16 +56,19 @@ const common = (lane: 'alarm' | 'event', labels: readonly string[]) => ({
   }),
 });
 
+const minFrames = z.int().min(1).max(100).default(2).meta({
+  title: 'Least frames',
+  description:
+    'An object must be inside, or beyond the line, in this many frames in a row; 1 lets a single frame decide.',
+  unit: 'frames',
+});
+
 const presence = (leaveAfter: string) => ({
   enterAfter: duration('300ms').meta({
     title: 'Enter after',
     description: 'An object is inside once its foot point has been inside for this long without a break.',
   }),
-  minFrames: z.int().min(1).max(100).default(2).meta({
-    title: 'Least frames',
-    description: 'And in at least this many frames; 1 lets a single frame decide.',
-    unit: 'frames',
-  }),
+  minFrames,
   leaveAfter: duration(leaveAfter).meta({
     title: 'Leave after',
     description: 'An object has left once it has been outside, or gone, for this long without a break.',
@@ -108,11 +111,7 @@ const lineRuleSchema = z.strictObject({
     description: 'A crossing counts once the foot point is this far beyond the line, so that trembling on it is none.',
     unit: 'picture',
   }),
-  minFrames: z.int().min(1).max(100).default(2).meta({
-    title: 'Least frames',
-    description: 'And has been there in this many frames.',
-    unit: 'frames',
-  }),
+  minFrames,
 });
 
 const loiteringRuleSchema = z.strictObject({

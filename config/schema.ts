@@ -238,7 +238,7 @@ export const trackerSchema = z.strictObject({
 export const profileNames = ['patrol-robot', 'kiosk', 'station'] as const;
 export type ProfileName = (typeof profileNames)[number];
 
-/** What `parseConfig` takes; it also checks what this cannot: names that one section says of another. */
+/** `checkConfig` also checks what this cannot: what one section says of another. */
 export const configSchema = z.strictObject({
   profile: z
     .enum(profileNames)

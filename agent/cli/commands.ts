@@ -1,7 +1,9 @@
 /** All commands, in the order of `--help`. What a command needs beyond its options is imported when it runs. */
 import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
+import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
+import { generateCommand } from './generate.ts';
 import { exitCodes, reportError } from './output.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
@@ -19,8 +21,10 @@ function program(): Command {
     .addCommand(runCommand())
     .addCommand(demoCommand())
     .addCommand(replayCommand())
+    .addCommand(checkConfigCommand())
     .addCommand(statusCommand())
     .addCommand(benchCommand())
+    .addCommand(generateCommand(), { hidden: true })
     .exitOverride();
 }
 
