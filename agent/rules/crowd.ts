@@ -6,7 +6,7 @@
 import type { Point } from '#agent/domain/box.ts';
 import type { CrowdRule } from '#config/rule.ts';
 import { emptyLedger, type Incident, type Ledger, turn } from './incident.ts';
-import { type Latch, openLatch, stepLatch } from './latch.ts';
+import { isFirm, type Latch, openLatch, stepLatch } from './latch.ts';
 import { type Occupants, stepOccupants } from './occupants.ts';
 import { type Outcome, type Reducer, type Scene, seenIn, type Site, stamp } from './reducer.ts';
 
@@ -35,7 +35,13 @@ export function crowdReducer(rule: CrowdRule, site: Site, polygon: readonly Poin
       const latch = stepCrowd(state.latch, count, scene.atMs, rule);
       const forming = latch.on || latch.against > 0 || state.incident !== undefined;
       const peak = forming ? Math.max(state.peak, count) : 0;
-      return tell(rule, site, { ...state, occupants, latch, count, peak }, scene, latch.on);
+      return tell(
+        rule,
+        site,
+        { ...state, occupants, latch, count, peak },
+        scene,
+        state.incident ? latch.on : isFirm(latch),
+      );
     },
     finish(state, scene) {
       const { state: after, events } = tell(rule, site, { ...state, occupants: {} }, scene, false);

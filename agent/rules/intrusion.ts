@@ -3,6 +3,7 @@ import type { Point } from '#agent/domain/box.ts';
 import type { Sighting } from '#agent/domain/event.ts';
 import type { IntrusionRule } from '#config/rule.ts';
 import { emptyLedger, type Incident, type Ledger, turn } from './incident.ts';
+import { isFirm } from './latch.ts';
 import { type Occupants, stepOccupants } from './occupants.ts';
 import { type Outcome, type Reducer, type Scene, seenIn, type Site, stamp } from './reducer.ts';
 
@@ -29,7 +30,9 @@ export function intrusionReducer(rule: IntrusionRule, site: Site, polygon: reado
       const intruders = intrudersOf(occupants);
       // An end tells of those who were there last.
       const objects = intruders.length > 0 ? intruders : intrudersOf(state.occupants);
-      return tell(rule, site, { ...state, occupants }, scene, intruders.length > 0, objects);
+      const begins = Object.values(occupants).some(({ latch }) => isFirm(latch));
+      const holds = state.incident ? intruders.length > 0 : begins;
+      return tell(rule, site, { ...state, occupants }, scene, holds, objects);
     },
     finish: (state, scene) => tell(rule, site, { ...state, occupants: {} }, scene, false, intrudersOf(state.occupants)),
   };

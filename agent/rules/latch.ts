@@ -16,6 +16,9 @@ export interface LatchOptions {
   readonly minFrames: number;
 }
 
+/** On, and nothing speaks against it now: what may begin something, where `on` is enough to go on with it. */
+export const isFirm = (latch: Latch): boolean => latch.on && latch.against === 0;
+
 export const openLatch: Latch = { on: false, against: 0, againstSinceMs: 0 };
 
 export function stepLatch(latch: Latch, condition: boolean, atMs: number, options: LatchOptions): Latch {

@@ -3,6 +3,7 @@ import type { Event } from '#agent/domain/event.ts';
 import type { LoiteringRule, ZoneRule } from '#config/rule.ts';
 import type { Point } from '#agent/domain/box.ts';
 import { emptyLedger, type Ledger, turn } from './incident.ts';
+import { isFirm } from './latch.ts';
 import { type Occupant, type Occupants, stepOccupants } from './occupants.ts';
 import { type Outcome, type Reducer, type Scene, seenIn, type Site, stamp } from './reducer.ts';
 
@@ -21,7 +22,8 @@ export function zoneReducer(rule: ZoneRule | LoiteringRule, site: Site, polygon:
     latch: { onAfterMs: rule.enterAfter, offAfterMs: rule.leaveAfter, minFrames: rule.minFrames },
   };
   const stayMs = rule.kind === 'loitering' ? rule.after : 0;
-  const holds = (occupant: Occupant, atMs: number): boolean => occupant.latch.on && atMs - occupant.enteredMs >= stayMs;
+  const holds = ({ latch, incident, enteredMs }: Occupant, atMs: number): boolean =>
+    incident ? latch.on : isFirm(latch) && atMs - enteredMs >= stayMs;
   return {
     initial,
     step(state, scene) {
