@@ -21,7 +21,12 @@ const bareRuns = 600;
 export async function benchPipeline(options: PipelineBenchOptions): Promise<readonly BenchRow[]> {
   const folder = await mkdtemp(join(tmpdir(), 'outpost-bench-'));
   try {
-    const config = demoConfig({ video: options.video, folder, brokerUrl: 'mqtt://127.0.0.1:1', seconds: undefined });
+    const config = await demoConfig({
+      video: options.video,
+      folder,
+      brokerUrl: 'mqtt://127.0.0.1:1',
+      seconds: undefined,
+    });
     const model = await modelOf(config, options.model);
     await using outbox = await openOutbox({
       path: folder,
@@ -39,7 +44,9 @@ export async function benchPipeline(options: PipelineBenchOptions): Promise<read
       bare.push(await bareRate(model));
       ours.push(await pipelineRate(config, model, outbox));
       if (options.opencv) peer.push(await peerRate(options.opencv, options.video, model));
-      note(`round ${round} of ${rounds}: pipeline ${ours.at(-1)?.toFixed(1)}, bare ${bare.at(-1)?.toFixed(1)}${options.opencv ? `, OpenCV ${peer.at(-1)?.toFixed(1)}` : ''} frames/s`);
+      note(
+        `round ${round} of ${rounds}: pipeline ${ours.at(-1)?.toFixed(1)}, bare ${bare.at(-1)?.toFixed(1)}${options.opencv ? `, OpenCV ${peer.at(-1)?.toFixed(1)}` : ''} frames/s`,
+      );
     }
     return [
       row('pipeline against the bare session.run', ours, bare, 0.95),

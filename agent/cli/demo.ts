@@ -127,7 +127,7 @@ async function watch({ video, model, folder, seconds, pictures, screen, stop }: 
       import('#agent/core/redact-url.ts'),
     ]);
   await using broker = await openBroker((event) => screen.event(event));
-  const config = demoConfig({ video, folder, brokerUrl: broker.url, seconds });
+  const config = await demoConfig({ video, folder, brokerUrl: broker.url, seconds });
   screen.begin({ video: redactUrl(video), model: model.manifest.name, broker: broker.url });
   const { keepPicture } = await import('./demo-picture.ts');
   let first: Promise<void> | undefined;

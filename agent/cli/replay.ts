@@ -125,9 +125,9 @@ function count(counts: Counts, { tracked, events }: ReplayedFrame): void {
 
 /** The camera whose rules apply, looking at the video. */
 async function sceneOf(options: ReplayOptions): Promise<{ config: Config; camera: CameraConfig }> {
-  const { loadConfig, parseConfig } = await import('#config/load.ts');
+  const { loadConfig } = await import('#config/load.ts');
   const { OutpostError } = await import('#agent/core/errors.ts');
-  const config = options.config ? (await loadConfig({ file: options.config })).config : parseConfig({});
+  const { config } = await loadConfig(options.config === undefined ? { search: [] } : { file: options.config });
   const cameraId = options.camera ?? config.cameras[0]?.id;
   const found = config.cameras.find(({ id }) => id === cameraId);
   if (options.camera && !found) {
@@ -135,8 +135,11 @@ async function sceneOf(options: ReplayOptions): Promise<{ config: Config; camera
       hint: `It has: ${config.cameras.map(({ id }) => id).join(', ') || 'none'}.`,
     });
   }
-  const bare = parseConfig({ cameras: [{ id: 'video', url: options.video }] }).cameras[0] as CameraConfig;
-  return { config, camera: { ...(found ?? bare), url: options.video, kind: 'auto' } };
+  const bare = await loadConfig({ search: [], overrides: { cameras: [{ id: 'video', url: options.video }] } });
+  return {
+    config,
+    camera: { ...(found ?? (bare.config.cameras[0] as CameraConfig)), url: options.video, kind: 'auto' },
+  };
 }
 
 interface Outputs extends AsyncDisposable {

@@ -65,7 +65,9 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     expect(status.health.worst).toBe('ok');
     const pictures = await readdir(join(agent.folder, 'evidence'));
     const [picture] = pictures.filter((name) => name.endsWith('.jpg'));
-    expect((await readFile(join(agent.folder, 'evidence', picture as string))).subarray(0, 3)).toEqual(Buffer.from([0xff, 0xd8, 0xff]));
+    expect((await readFile(join(agent.folder, 'evidence', picture as string))).subarray(0, 3)).toEqual(
+      Buffer.from([0xff, 0xd8, 0xff]),
+    );
 
     const children = descendants(agent.pid);
     expect(children.length).toBeGreaterThanOrEqual(2);
@@ -80,7 +82,8 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     process.kill(before.vision.pid as number, 'SIGKILL');
     await agent.until(({ health }) => health.conditions.some(({ code }) => code === 'vision-down'), 'the condition');
     const after = await agent.until(
-      ({ vision, cameras }) => vision.pid !== undefined && vision.pid !== before.vision.pid && cameras[0]?.state === 'open',
+      ({ vision, cameras }) =>
+        vision.pid !== undefined && vision.pid !== before.vision.pid && cameras[0]?.state === 'open',
       'a new child that sees',
     );
     expect(after.pid).toBe(before.pid);

@@ -23,7 +23,7 @@ export function descendants(pid: number): readonly number[] {
     }
   }
   const found: number[] = [];
-  for (let wave = [pid]; wave.length > 0; ) {
+  for (let wave = [pid]; wave.length > 0;) {
     wave = [...parents].filter(([, parent]) => wave.includes(parent)).map(([child]) => child);
     found.push(...wave);
   }

@@ -51,7 +51,18 @@ describeWith('replay', [needsData('video', 'vtest.avi'), needsData('models', 'yo
   it('gives the same bytes twice, events of every rule that fits, and tracks in the video’s pixels', async () => {
     await writeFile(join(folder, 'c.yaml'), rules);
     const run = async (name: string): Promise<Outcome> =>
-      await outpost('replay', '--video', testData('video', 'vtest.avi'), '--config', 'c.yaml', '--out', `${name}.ndjson`, '--mot', `${name}.txt`, '--json');
+      await outpost(
+        'replay',
+        '--video',
+        testData('video', 'vtest.avi'),
+        '--config',
+        'c.yaml',
+        '--out',
+        `${name}.ndjson`,
+        '--mot',
+        `${name}.txt`,
+        '--json',
+      );
     const first = await run('a');
     expect(first).toMatchObject({ code: 0 });
     await run('b');
@@ -62,16 +73,24 @@ describeWith('replay', [needsData('video', 'vtest.avi'), needsData('models', 'yo
     expect(await readFile(join(folder, 'b.txt'), 'utf8')).toBe(tracks);
     expect(JSON.parse(first.stdout)).toMatchObject({ frames: 795, fps: 10 });
 
-    const parsed = events.trimEnd().split('\n').map((line) => JSON.parse(line) as { type: string; data: { incident: string } });
+    const parsed = events
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; data: { incident: string } });
     expect(parsed.map((event) => checkEvent(event)).filter((problem) => problem !== undefined)).toEqual([]);
     const kinds = new Set(parsed.map(({ type }) => type.split('.')[1]));
     expect([...kinds].sort()).toEqual(['crowd', 'intrusion', 'line', 'loitering', 'zone']);
     for (const { type, data } of parsed.filter((event) => event.type.endsWith('.start'))) {
-      const ends = parsed.filter((event) => event.type === type.replace('.start', '.end') && event.data.incident === data.incident);
+      const ends = parsed.filter(
+        (event) => event.type === type.replace('.start', '.end') && event.data.incident === data.incident,
+      );
       expect(ends).toHaveLength(1);
     }
 
-    const rows = tracks.trimEnd().split('\n').map((line) => line.split(',').map(Number));
+    const rows = tracks
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(',').map(Number));
     expect(Math.min(...rows.map((row) => row[0] as number))).toBeGreaterThanOrEqual(1);
     expect(Math.max(...rows.map((row) => row[0] as number))).toBeLessThanOrEqual(795);
     expect(Math.max(...rows.map((row) => (row[2] as number) + (row[4] as number)))).toBeGreaterThan(600);
@@ -80,7 +99,18 @@ describeWith('replay', [needsData('video', 'vtest.avi'), needsData('models', 'yo
 
   it('replays the street with its truth', async () => {
     const video = 'sim://street?seed=3&seconds=4';
-    const outcome = await outpost('replay', '--video', video, '--out', 'e.ndjson', '--mot', 't.txt', '--truth', 'gt.txt', '--json');
+    const outcome = await outpost(
+      'replay',
+      '--video',
+      video,
+      '--out',
+      'e.ndjson',
+      '--mot',
+      't.txt',
+      '--truth',
+      'gt.txt',
+      '--json',
+    );
     expect(outcome).toMatchObject({ code: 0 });
     const measured = await outpost('eval', 'tracking', '--truth', 'gt.txt', '--tracks', 't.txt', '--json');
     expect(measured).toMatchObject({ code: 0 });
@@ -111,7 +141,14 @@ describeWith('replay', [needsData('video', 'vtest.avi'), needsData('models', 'yo
   });
 
   it('says that an output cannot be written', async () => {
-    const outcome = await outpost('replay', '--video', testData('video', 'vtest.avi'), '--out', '/nowhere/e.ndjson', '--json');
+    const outcome = await outpost(
+      'replay',
+      '--video',
+      testData('video', 'vtest.avi'),
+      '--out',
+      '/nowhere/e.ndjson',
+      '--json',
+    );
     expect(outcome.code).toBe(3);
     expect(JSON.parse(outcome.stdout)).toMatchObject({ error: { code: 'output-unwritable' } });
   });
