@@ -264,7 +264,7 @@ describe('registries and tables', () => {
 
 describe('pages and files', () => {
   it('every file begins with what it is for', () => {
-    expect(headless(sources)).toEqual([]);
+    expect(headless(product)).toEqual([]);
     expect(headless([{ path: 'x.ts', text: 'const a = 1;' }])).toEqual(['x.ts']);
   });
 

@@ -68,6 +68,8 @@ interface CameraRecord {
 
 const windowMs = 5_000;
 const quietIntervalMs = 1_000;
+/** Of the frames between two statistics. */
+const slowPart = 0.5;
 
 export class Sight {
   readonly #options: SightOptions;
@@ -183,13 +185,28 @@ export class Sight {
             this.#onTracked(message);
             break;
           case 'stats':
-            this.#stats = message;
+            this.#onStats(message);
             break;
         }
       }
     } finally {
       this.#child = undefined;
     }
+  }
+
+  /** Dropping frames is by design; dropping most of them is worth saying. */
+  #onStats(stats: Stats): void {
+    const { health } = this.#options;
+    for (const { camera, decoded, dropped } of stats.cameras) {
+      const before = this.#stats?.cameras.find((entry) => entry.camera === camera);
+      const lately = { decoded: decoded - (before?.decoded ?? 0), dropped: dropped - (before?.dropped ?? 0) };
+      const isPaced = this.#options.config.cameras.find(({ id }) => id === camera)?.pace !== 'fast';
+      const subject = `camera/${camera}`;
+      if (isPaced && lately.dropped > slowPart * lately.decoded) {
+        health.set('vision-slow', subject, 'More than half of its frames are dropped before detection.');
+      } else health.clear('vision-slow', subject);
+    }
+    this.#stats = stats;
   }
 
   #onChildFailure(error: OutpostError): void {

@@ -11,7 +11,7 @@ import { openReplay } from '#agent/replay.ts';
 import { openSession } from '#agent/vision/session.ts';
 import type { CameraConfig, Config } from '#config/schema.ts';
 import type { Model } from '#models/model.ts';
-import { type BenchRow, median, type PipelineBenchOptions } from './bench.ts';
+import { type BenchRow, median, type PipelineBenchOptions } from './bench-row.ts';
 import { demoConfig } from './demo-config.ts';
 import { note } from './output.ts';
 import { modelOf } from './running.ts';

@@ -1,5 +1,6 @@
 /** `outpost bench`: ratios against a limit or a peer, each pair from one run; a bare time says nothing on another machine. */
 import { Command } from 'commander';
+import type { BenchRow, MemoryBenchOptions, PipelineBenchOptions } from './bench-row.ts';
 import { print, printJson, printTable } from './output.ts';
 
 const examples = `
@@ -7,32 +8,6 @@ Examples:
   outpost bench pipeline --video vtest.avi
   outpost bench pipeline --video vtest.avi --opencv opencv-pipeline.py   with OpenCV as the peer
   outpost bench memory --video vtest.avi --minutes 10`;
-
-/** One figure against what it is held to. */
-export interface BenchRow {
-  readonly what: string;
-  readonly ours: string;
-  readonly against: string;
-  readonly ratio: number;
-  /** Such as `>= 0.95`. */
-  readonly goal: string;
-  readonly met: boolean;
-}
-
-export interface PipelineBenchOptions {
-  readonly video: string;
-  readonly model?: string;
-  readonly rounds: string;
-  readonly opencv?: string;
-  readonly json?: boolean;
-}
-
-export interface MemoryBenchOptions {
-  readonly video: string;
-  readonly model?: string;
-  readonly minutes: string;
-  readonly json?: boolean;
-}
 
 export const benchCommand = (): Command =>
   new Command('bench')
@@ -44,7 +19,10 @@ export const benchCommand = (): Command =>
         .requiredOption('--video <file>', 'footage, such as vtest.avi')
         .option('--model <name>', 'model name, or folder with a manifest')
         .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
-        .option('--opencv <script>', 'a peer that does the same with OpenCV: SCRIPT VIDEO ONNX THREADS, prints JSON with fps')
+        .option(
+          '--opencv <script>',
+          'a peer that does the same with OpenCV: SCRIPT VIDEO ONNX THREADS, prints JSON with fps',
+        )
         .option('--json', 'one JSON array')
         .action(async (options: PipelineBenchOptions) => {
           const { benchPipeline } = await import('./bench-pipeline.ts');
@@ -71,12 +49,14 @@ function show(rows: readonly BenchRow[], json: boolean): void {
   }
   printTable([
     ['what', 'ours', 'against', 'ratio', 'goal', 'met'],
-    ...rows.map(({ what, ours, against, ratio, goal, met }) => [what, ours, against, ratio.toFixed(3), goal, met ? 'yes' : 'NO']),
+    ...rows.map(({ what, ours, against, ratio, goal, met }) => [
+      what,
+      ours,
+      against,
+      ratio.toFixed(3),
+      goal,
+      met ? 'yes' : 'NO',
+    ]),
   ]);
   if (rows.some(({ met }) => !met)) print('A goal is not met on this machine.');
 }
-
-export const median = (values: readonly number[]): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-};

@@ -29,11 +29,6 @@ export const errorCodes = {
     title: 'A message between processes cannot be read.',
     hint: 'Report it; the process that sent it is restarted.',
   },
-  'gave-up': {
-    kind: 'transient',
-    title: 'A service failed too often and rests.',
-    hint: 'See the error before it in the log; it is tried again later.',
-  },
 
   // street, pictures, evidence, rendering
   'sim-url': {
@@ -44,7 +39,7 @@ export const errorCodes = {
   'picture-unreadable': {
     kind: 'peer',
     title: 'A picture cannot be decoded.',
-    hint: 'Check the camera: the picture was empty, cut short, damaged or larger than 8K.',
+    hint: 'Check the camera: the picture was empty, cut short, damaged or far too large.',
   },
   'evidence-name': {
     kind: 'bug',
@@ -148,6 +143,93 @@ export const errorCodes = {
     kind: 'config',
     title: 'The configuration file cannot be read.',
     hint: 'Check that it is a text file of at most 1 MiB in UTF-8, and who may read it.',
+  },
+  // packaging
+  'cache-unusable': {
+    kind: 'config',
+    title: 'Outpost cannot unpack itself: the cache folder cannot be used.',
+    hint: 'Set XDG_CACHE_HOME to a folder that this user alone may write to.',
+  },
+  'cache-full': {
+    kind: 'limit',
+    title: 'There is no space to unpack Outpost.',
+    hint: 'Free 100 MB there, or set XDG_CACHE_HOME to a folder on another disk.',
+  },
+  'program-damaged': {
+    kind: 'fatal',
+    title: 'The executable is damaged.',
+    hint: 'Copy it to the device again, and compare its sha256 with the published one.',
+  },
+  'package-target': {
+    kind: 'config',
+    title: 'No binary can be made for this target.',
+    hint: 'Run `npm run package -- x64`.',
+  },
+  'package-failed': {
+    kind: 'config',
+    title: 'The binary cannot be made.',
+    hint: 'Run `npm ci`, then try again.',
+  },
+  // capture
+  'ffmpeg-missing': {
+    kind: 'config',
+    title: 'There is no ffmpeg on this machine.',
+    hint: 'Install it: `apt-get install ffmpeg` or `dnf install ffmpeg`; or name one with OUTPOST_FFMPEG.',
+  },
+  'ffmpeg-unusable': {
+    kind: 'config',
+    title: 'This ffmpeg cannot be used.',
+    hint: 'Install ffmpeg 4.1 or newer: `apt-get install ffmpeg` or `dnf install ffmpeg`.',
+  },
+  'source-missing': {
+    kind: 'config',
+    title: 'The camera’s file or folder is not there.',
+    hint: 'Check the path in the camera’s `url`, and that Outpost may read it.',
+  },
+  'source-unsupported': {
+    kind: 'config',
+    title: 'The camera’s address is of a kind that is not read.',
+    hint: 'Use rtsp://, rtsps://, http://, https://, a video file, a folder of pictures, or sim://street; RTSP instead of HLS or DASH.',
+  },
+  'source-unreadable': {
+    kind: 'config',
+    title: 'The source is not a video or picture that can be decoded.',
+    hint: 'Play it with ffplay; check that the address leads to the video itself and not to a page or a list.',
+  },
+  'source-forbidden': {
+    kind: 'config',
+    title: 'The source asks for other files or addresses than its own.',
+    hint: 'Give the address of the video itself, not of a playlist or script.',
+  },
+  'source-unauthorized': {
+    kind: 'config',
+    title: 'The camera refuses the user or the password.',
+    hint: 'Put the camera’s user and password into its address: rtsp://user:password@host/path.',
+  },
+  'source-not-found': {
+    kind: 'config',
+    title: 'The camera does not know the path of the address.',
+    hint: 'Look up the stream’s path in the camera’s manual or its ONVIF profile.',
+  },
+  'source-refused': {
+    kind: 'peer',
+    title: 'The camera answers with an error.',
+    hint: 'See the camera’s own page; restart it when it goes on. It is tried again.',
+  },
+  'source-unreachable': {
+    kind: 'peer',
+    title: 'The camera does not answer.',
+    hint: 'Check its power, its cable and its address. It is tried again.',
+  },
+  'source-stalled': {
+    kind: 'peer',
+    title: 'The camera is connected but sends no pictures.',
+    hint: 'Restart the camera when it goes on. It is tried again.',
+  },
+  'source-ended': {
+    kind: 'peer',
+    title: 'The camera ended its stream.',
+    hint: 'It is tried again. When it repeats, look for a limit of connections at the camera.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -1,0 +1,32 @@
+/** What every bench gives: figures against a limit or a peer, and the median that stands for many rounds. */
+
+/** One figure against what it is held to. */
+export interface BenchRow {
+  readonly what: string;
+  readonly ours: string;
+  readonly against: string;
+  readonly ratio: number;
+  /** Such as `>= 0.95`. */
+  readonly goal: string;
+  readonly met: boolean;
+}
+
+export interface PipelineBenchOptions {
+  readonly video: string;
+  readonly model?: string;
+  readonly rounds: string;
+  readonly opencv?: string;
+  readonly json?: boolean;
+}
+
+export interface MemoryBenchOptions {
+  readonly video: string;
+  readonly model?: string;
+  readonly minutes: string;
+  readonly json?: boolean;
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+};
