@@ -227,9 +227,9 @@ export const uplinkSchema = z.strictObject({
 });
 
 export const trackerSchema = z.strictObject({
-  coast: duration('1500ms').meta({
+  coast: duration('2s').meta({
     title: 'Coasting',
-    description: 'How long a track lives on without a detection.',
+    description: 'How long a track lives on without a detection, so that somebody behind a pole stays the same.',
     restart: 'vision',
   }),
 });

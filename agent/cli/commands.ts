@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
+import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { exitCodes, reportError } from './output.ts';
 import { replayCommand } from './replay.ts';
@@ -13,8 +14,14 @@ const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
 4 a device, server or the network failed · 5 a limit was reached · 70 a bug in Outpost`;
 
+/** Commands that were built alone end the process on a mistake: these throw it, like the program they belong to. */
+function inherit(parent: Command): Command {
+  for (const command of parent.commands) inherit(command.copyInheritedSettings(parent));
+  return parent;
+}
+
 function program(): Command {
-  return new Command('outpost')
+  const root = new Command('outpost')
     .description('Watches cameras on the device, and tells what matters upstream, losing nothing.')
     .showHelpAfterError('(run with --help for examples)')
     .addHelpText('after', exitCodeHelp)
@@ -23,9 +30,11 @@ function program(): Command {
     .addCommand(replayCommand())
     .addCommand(checkConfigCommand())
     .addCommand(statusCommand())
+    .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })
     .exitOverride();
+  return inherit(root);
 }
 
 /** @param argv as in process.argv: the first two are skipped */

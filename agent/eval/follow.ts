@@ -19,6 +19,12 @@ export interface Footage {
   readonly size: PictureSize;
 }
 
+/**
+ * For the detections that come with MOT15 sequences in SORT's repository: Faster R-CNN's softmax, where nine boxes of
+ * ten score above 0.94 and false ones still 0.6. A detector of ours brings its thresholds in its manifest.
+ */
+export const mot15Thresholds = { low: 0.3, high: 0.7, birth: 0.9 } as const;
+
 /** Boxes of one class: files in this format name none. @returns rows without coasting tracks */
 export function follow(detections: readonly MotRow[], follower: Follower, { fps, size }: Footage): MotRow[] {
   const byFrame = Map.groupBy(detections, ({ frame }) => frame);

@@ -16,7 +16,9 @@ export function perturb(rows: readonly MotRow[], { drop, jitter }: Perturbation,
   return rows
     .filter(() => random() >= drop)
     .map((row) => ({
-      ...row,
+      frame: row.frame,
+      id: row.id,
+      score: row.score,
       x: row.x + jitter * row.width * normal(random),
       y: row.y + jitter * row.height * normal(random),
       width: row.width * Math.max(0.1, 1 + jitter * normal(random)),

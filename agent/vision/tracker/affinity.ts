@@ -1,17 +1,6 @@
 /** How likely a detection is the object that was predicted: 0 (no) to 1. */
-import { type Box, boxCentre, boxHeight, boxWidth, iou } from '#agent/domain/box.ts';
+import { type Box, boxCentre, boxHeight, boxWidth } from '#agent/domain/box.ts';
 import type { TrackerParameters } from './parameters.ts';
-
-const grown = (box: Box, part: number): Box => {
-  const [x, y] = [boxWidth(box) * part, boxHeight(box) * part];
-  return [box[0] - x, box[1] - y, box[2] + x, box[3] + y];
-};
-
-/** Intersection over union of the two vertical extents. */
-function commonHeight(a: Box, b: Box): number {
-  const shared = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  return shared > 0 ? shared / (Math.max(a[3], b[3]) - Math.min(a[1], b[1])) : 0;
-}
 
 /**
  * IoU, less where heights differ: people who pass one another stand at different depths, so their heads and feet are
@@ -23,8 +12,18 @@ function commonHeight(a: Box, b: Box): number {
  *   by Buffering the Matching Space", WACV 2023, section 3.2.)
  */
 export function overlap(predicted: Box, seen: Box, buffer = 0): number {
-  const plain = buffer === 0 ? iou(predicted, seen) : iou(grown(predicted, buffer), grown(seen, buffer));
-  return plain > 0 ? plain * commonHeight(predicted, seen) : 0;
+  const [x1, y1, x2, y2] = predicted;
+  const [seenX1, seenY1, seenX2, seenY2] = seen;
+  const left = Math.max(x1 - buffer * (x2 - x1), seenX1 - buffer * (seenX2 - seenX1));
+  const right = Math.min(x2 + buffer * (x2 - x1), seenX2 + buffer * (seenX2 - seenX1));
+  const commonHeight = Math.min(y2, seenY2) - Math.max(y1, seenY1);
+  if (right <= left || commonHeight <= 0) return 0;
+  const top = Math.max(y1 - buffer * (y2 - y1), seenY1 - buffer * (seenY2 - seenY1));
+  const bottom = Math.min(y2 + buffer * (y2 - y1), seenY2 + buffer * (seenY2 - seenY1));
+  const shared = (right - left) * (bottom - top);
+  const growth = (1 + 2 * buffer) ** 2;
+  const union = growth * ((x2 - x1) * (y2 - y1) + (seenX2 - seenX1) * (seenY2 - seenY1)) - shared;
+  return (shared / union) * (commonHeight / (Math.max(y2, seenY2) - Math.min(y1, seenY1)));
 }
 
 /** 1 where it was predicted, 0 out of reach or of another size. Distance in sizes of the predicted box. */
@@ -32,7 +31,7 @@ export function nearness(
   predicted: Box,
   seen: Box,
   lostMs: number,
-  { reach, reachPerSecond, sizeRatio }: TrackerParameters['rebirth'],
+  { reach, reachPerSecond, maxReach, sizeRatio }: TrackerParameters['rebirth'],
 ): number {
   const [width, height] = [boxWidth(predicted), boxHeight(predicted)];
   const ratios = [boxWidth(seen) / width, boxHeight(seen) / height];
@@ -40,5 +39,5 @@ export function nearness(
   const [x, y] = boxCentre(predicted);
   const [seenX, seenY] = boxCentre(seen);
   const distance = Math.hypot((seenX - x) / width, (seenY - y) / height);
-  return Math.max(0, 1 - distance / (reach + (reachPerSecond * lostMs) / 1000));
+  return Math.max(0, 1 - distance / Math.min(maxReach, reach + (reachPerSecond * lostMs) / 1000));
 }

@@ -24,7 +24,12 @@ export interface TrackerParameters extends ScoreThresholds {
   /** By how much of its size a box grows on each side in the buffered pass. */
   readonly buffer: number;
   /** A lost track is taken up this far from where it is believed to be, in box sizes: at once, and more with each second. */
-  readonly rebirth: { readonly reach: number; readonly reachPerSecond: number; readonly sizeRatio: number };
+  readonly rebirth: {
+    readonly reach: number;
+    readonly reachPerSecond: number;
+    readonly maxReach: number;
+    readonly sizeRatio: number;
+  };
   /** A detection that overlaps a continued track of its group by this much is the same object under another name. */
   readonly duplicate: number;
   readonly noise: MotionNoise;
@@ -35,7 +40,9 @@ export interface TrackerParameters extends ScoreThresholds {
   /** Most tracks at once, and most detections of a frame that are looked at (the best ones). */
   readonly maxTracks: number;
   readonly maxDetections: number;
-  /** Nothing is continued over a longer gap between two frames. */
+  /** Movement is extrapolated over this much of a gap between two frames. */
+  readonly predictMs: number;
+  /** Nothing is continued over a gap longer than this and than `coastMs`. */
   readonly maxGapMs: number;
 }
 
@@ -45,7 +52,7 @@ export const defaultParameters: Omit<TrackerParameters, keyof ScoreThresholds> =
   tentativeMisses: 1,
   gates: { high: 0.2, low: 0.4, buffered: 0.3 },
   buffer: 0.3,
-  rebirth: { reach: 0.5, reachPerSecond: 0.8, sizeRatio: 1.8 },
+  rebirth: { reach: 0.5, reachPerSecond: 0.8, maxReach: 2.5, sizeRatio: 1.8 },
   duplicate: 0.7,
   noise: { centre: 0.15, size: 0.12, speed: 2, acceleration: 0.65, growth: 0.2 },
   stationary: { afterMs: 3_000, enter: 0.2, leave: 0.4 },
@@ -55,6 +62,7 @@ export const defaultParameters: Omit<TrackerParameters, keyof ScoreThresholds> =
   ],
   maxTracks: 256,
   maxDetections: 256,
+  predictMs: 2_000,
   maxGapMs: 10_000,
 };
 
@@ -64,8 +72,9 @@ export const trackerParameters = (
   config: Partial<TrackerConfig> = {},
 ): TrackerParameters => ({
   ...defaultParameters,
-  low,
-  high,
+  // Whoever lowers the birth threshold wants these to be followed as well.
+  low: Math.min(low, high, birth),
+  high: Math.min(high, birth),
   birth,
   coastMs: config.coast ?? defaultParameters.coastMs,
 });

@@ -79,12 +79,12 @@ export class Tracker {
   }
 
   #advance(atMs: number): void {
-    const { coastMs, maxGapMs } = this.#parameters;
+    const { coastMs, predictMs, maxGapMs } = this.#parameters;
     const elapsedMs = atMs - (this.#lastMs ?? atMs);
     this.#lastMs = atMs;
     if (elapsedMs < 0) this.#restarts += 1;
     if (elapsedMs < 0 || elapsedMs > Math.max(coastMs, maxGapMs)) this.#objects = [];
-    for (const object of this.#objects) object.predict(Math.min(elapsedMs, coastMs) / 1000);
+    for (const object of this.#objects) object.predict(Math.min(elapsedMs, predictMs) / 1000);
   }
 
   /** @returns the detections that are nobody's yet and may be somebody new */
