@@ -171,6 +171,11 @@ export const errorCodes = {
     hint: 'Run `npm ci`, then try again.',
   },
   // capture
+  'picture-too-large': {
+    kind: 'limit',
+    title: 'A picture is larger than the limit.',
+    hint: 'Lower the camera’s resolution; pictures of up to 64 million pixels are read.',
+  },
   'ffmpeg-missing': {
     kind: 'config',
     title: 'There is no ffmpeg on this machine.',
@@ -230,6 +235,57 @@ export const errorCodes = {
     kind: 'peer',
     title: 'The camera ended its stream.',
     hint: 'It is tried again. When it repeats, look for a limit of connections at the camera.',
+  },
+  // models, the session, the detector
+  'model-unknown': {
+    kind: 'config',
+    title: 'No model has this name.',
+    hint: 'Run `outpost models list`, or name a folder with a manifest.json.',
+  },
+  'manifest-invalid': {
+    kind: 'config',
+    title: 'The manifest of a model cannot be used.',
+    hint: 'Correct what is named; models/README.md shows a whole manifest.',
+  },
+  'model-missing': {
+    kind: 'config',
+    title: 'The weights of a model are not there.',
+    hint: 'Run `outpost models pull`, or give a file with `outpost models pull NAME --from FILE`.',
+  },
+  'model-damaged': {
+    kind: 'config',
+    title: 'The weights of a model are damaged, or are another file.',
+    hint: 'Run `outpost models verify`, then `outpost models pull --force NAME`.',
+  },
+  'model-mismatch': {
+    kind: 'config',
+    title: 'The model is not what its manifest says.',
+    hint: 'Correct head, input, labels and strides of the manifest.',
+  },
+  'runtime-unavailable': {
+    kind: 'fatal',
+    title: 'The inference runtime cannot be loaded.',
+    hint: 'Run `outpost doctor`: it needs a 64-bit x86 or ARM processor and glibc 2.28 or newer.',
+  },
+  'out-of-memory': {
+    kind: 'limit',
+    title: 'There is not enough memory for the model.',
+    hint: 'Choose a smaller model, or give the device’s other programs less memory.',
+  },
+  'inference-failed': {
+    kind: 'transient',
+    title: 'The model failed on a frame.',
+    hint: 'The session is opened again. When it repeats, run `outpost models verify`.',
+  },
+  'frame-misfit': {
+    kind: 'bug',
+    title: 'A frame does not have the size that the model takes.',
+    hint: 'Report it, with the log around it and `outpost doctor --json`.',
+  },
+  'picture-too-large': {
+    kind: 'limit',
+    title: 'A picture has more pixels than are decoded.',
+    hint: 'Scale it down to at most 64 million pixels.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

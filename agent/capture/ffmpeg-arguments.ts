@@ -1,0 +1,86 @@
+/**
+ * The command line of one ffmpeg run.
+ *
+ *   input -> [limit rate] -+-> scale, pad, planes -> pipe:1 (raw frames of one size, whatever the source does)
+ *                          +-> every n-th -> scale down -> pipe:3 (JPEG)
+ */
+import type { FrameFormat } from '#agent/domain/frame.ts';
+import type { Ffmpeg } from './ffmpeg.ts';
+
+export interface VideoInput {
+  /** Options of the input, before `-i`. */
+  readonly options: readonly string[];
+  /** What stands after `-i`. */
+  readonly target: string;
+}
+
+export interface PictureOptions {
+  readonly everyFrames: number;
+  /** Wider pictures are scaled down, px. */
+  readonly maxWidth: number;
+  /** How many are kept. */
+  readonly keep: number;
+}
+
+export interface VideoOutput {
+  readonly format: FrameFormat;
+  readonly pictures?: PictureOptions | undefined;
+  /** Frames above this rate are left out, 1/s. */
+  readonly maxFps?: number | undefined;
+}
+
+/** A hostile file may claim any size: 8K pictures and no more. */
+const maxPixels = 8192 * 8192;
+
+export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: VideoOutput): string[] {
+  const asItComes = ['-threads', '1', '-flush_packets', '1', ...ffmpeg.passthrough];
+  const head = '-nostdin -hide_banner -nostats -loglevel level+verbose -filter_complex_threads 1 -threads 1'.split(' ');
+  const frames = ['-map', '[frames]', ...asItComes, '-f', 'rawvideo', 'pipe:1'];
+  const pictures = ['-map', '[pictures]', '-c:v', 'mjpeg', '-q:v', '3', ...asItComes, '-f', 'image2pipe', 'pipe:3'];
+  return [
+    ...head,
+    '-max_pixels',
+    String(maxPixels),
+    ...input.options,
+    '-i',
+    input.target,
+    '-filter_complex',
+    filterGraph(output),
+    ...frames,
+    ...(output.pictures ? pictures : []),
+  ];
+}
+
+/** Of the source's first video stream. */
+export function filterGraph({ format, pictures, maxFps }: VideoOutput): string {
+  const limit = maxFps
+    ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${(1 / maxFps - 0.001).toFixed(6)})'`]
+    : [];
+  const fit = fitFilters(format).join(',');
+  if (!pictures) return `[0:v:0]${[...limit, fit].join(',')}[frames]`;
+  const { everyFrames, maxWidth } = pictures;
+  const shrink = `scale=w='min(iw,${maxWidth})':h=-2:flags=bilinear,format=yuvj420p`;
+  return [
+    `[0:v:0]${[...limit, 'split=2[whole][some]'].join(',')}`,
+    `[whole]${fit}[frames]`,
+    `[some]select='not(mod(n\\,${everyFrames}))',${shrink}[pictures]`,
+  ].join(';');
+}
+
+/** The sizes are those of `fittedSize` and `fitGeometry`; ffmpeg works them out again whenever the source changes. */
+function fitFilters({ width, height, fit, padding, pixels }: FrameFormat): string[] {
+  // gbrp lies in memory as G, B, R.
+  const planes = pixels === 'bgr-planar' ? '1:0:2' : '2:0:1';
+  const order = ['format=gbrp', `shuffleplanes=${planes}`, 'format=gbrp'];
+  if (fit === 'stretch') return [`scale@fit=${width}:${height}:flags=bilinear`, ...order];
+  const side = (whole: number, own: string): string =>
+    `max(1\\,min(${whole}\\,round(${own}*min(${width}/iw\\,${height}/ih))))`;
+  const grey = padding.toString(16).padStart(2, '0').repeat(3);
+  const offset = fit === 'letterbox-centre' ? ['floor((ow-iw)/2)', 'floor((oh-ih)/2)'] : ['0', '0'];
+  return [
+    `scale@fit=w='${side(width, 'iw')}':h='${side(height, 'ih')}':flags=bilinear`,
+    'format=gbrp',
+    `pad=w=${width}:h=${height}:x='${offset[0]}':y='${offset[1]}':color=0x${grey}`,
+    ...order,
+  ];
+}

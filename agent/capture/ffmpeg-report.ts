@@ -1,0 +1,104 @@
+/**
+ * What ffmpeg says on stderr, as facts: the source's size and rate, and what went wrong.
+ *
+ *   stderr --lines--> FfmpegReport {source, fps, problem()}
+ */
+import type { ErrorCode } from '#agent/core/error-codes.ts';
+import { OutpostError } from '#agent/core/errors.ts';
+import type { PictureSize } from '#agent/domain/frame.ts';
+
+const maxLine = 4_096;
+const keptComplaints = 8;
+
+export interface ReportListeners {
+  /** The decoder's picture has this size from now on. */
+  readonly onSource: (source: PictureSize) => void;
+}
+
+export class FfmpegReport {
+  readonly #listeners: ReportListeners;
+  readonly #redact: (text: string) => string;
+  readonly #complaints: string[] = [];
+  #rest = '';
+  #inputEnded = false;
+  #fps: number | undefined;
+  #decodeErrors = 0;
+
+  /** @param redact takes out every secret of the source's address */
+  constructor(listeners: ReportListeners, redact: (text: string) => string) {
+    this.#listeners = listeners;
+    this.#redact = redact;
+  }
+
+  /** Frames a second that the source declares. */
+  get fps(): number | undefined {
+    return this.#fps;
+  }
+
+  /** Packets and frames that could not be decoded. */
+  get decodeErrors(): number {
+    return this.#decodeErrors;
+  }
+
+  push(chunk: Buffer): void {
+    const lines = (this.#rest + chunk.toString('utf8')).split('\n');
+    this.#rest = (lines.pop() ?? '').slice(0, maxLine);
+    for (const line of lines) this.#line(line.slice(0, maxLine));
+  }
+
+  /** Why it ended, told from what it said last; undefined when it said nothing telling. */
+  problem(): OutpostError | undefined {
+    for (const { pattern, code } of knownComplaints) {
+      const line = this.#complaints.findLast((complaint) => pattern.test(complaint));
+      if (line) return new OutpostError(code, `${sentence(line)}.`);
+    }
+    return undefined;
+  }
+
+  /** The last complaint, for an error of another kind. */
+  get lastComplaint(): string | undefined {
+    return this.#complaints.at(-1);
+  }
+
+  #line(line: string): void {
+    const scaled = /^\[(?:scale@)?fit @ [^\]]*\].* w:(\d+) h:(\d+) .*->/.exec(line);
+    if (scaled) this.#listeners.onSource({ width: Number(scaled[1]), height: Number(scaled[2]) });
+    if (line.includes('Stream mapping:')) this.#inputEnded = true;
+    if (!this.#inputEnded && line.includes('Video:')) {
+      const rate = /, ([\d.]+)(k?) fps\b/.exec(line);
+      if (rate && this.#fps === undefined) this.#fps = Number(rate[1]) * (rate[2] ? 1_000 : 1);
+    }
+    if (!/\[(?:error|fatal|panic)\]/.test(line)) return;
+    if (/Error while decoding|error while decoding|Error submitting packet/.test(line)) this.#decodeErrors += 1;
+    this.#complaints.push(this.#redact(line));
+    if (this.#complaints.length > keptComplaints) this.#complaints.shift();
+  }
+}
+
+/** Without ffmpeg's addresses and levels. */
+const sentence = (line: string): string =>
+  line
+    .replaceAll(/\[[^\]]* @ 0x[0-9a-f]+\]\s*|\[(?:error|fatal|panic)\]\s*/g, '')
+    .trim()
+    .replace(/\.$/, '');
+
+/** The most telling first. */
+const knownComplaints: readonly { readonly pattern: RegExp; readonly code: ErrorCode }[] = [
+  { pattern: /\b40[13]\b.*(Unauthorized|Forbidden)|authorization failed/i, code: 'source-unauthorized' },
+  { pattern: /\b404\b.*Not Found|\b454\b/i, code: 'source-not-found' },
+  {
+    pattern:
+      /Connection refused|No route to host|Network is unreachable|timed out|Connection reset|Failed to resolve|Name or service not known|Temporary failure in name resolution|Input\/output error|Broken pipe|End of file/i,
+    code: 'source-unreachable',
+  },
+  { pattern: /not on whitelist|not in whitelist|whitelist/i, code: 'source-forbidden' },
+  {
+    pattern: /Server returned|Method \w+ failed|Bad Request|\b5\d\d\b.*(Error|Unavailable|Gateway)/i,
+    code: 'source-refused',
+  },
+  {
+    pattern:
+      /Invalid data found|matches no streams|could not find codec parameters|does not contain any stream|Decoder .*not found|Picture size .* is invalid|moov atom not found/i,
+    code: 'source-unreadable',
+  },
+];
