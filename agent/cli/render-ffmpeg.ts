@@ -1,6 +1,7 @@
 /** The two ffmpeg children of a rendering: one gives raw frames, the other takes them. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Ffmpeg } from '#agent/capture/ffmpeg.ts';
@@ -11,9 +12,11 @@ const run = promisify(execFile);
 const encoders = ['libx264', 'mpeg4'] as const;
 export type Encoder = (typeof encoders)[number];
 
+const words = (text: string): string[] => text.split(' ');
+
 const encoderOptions: Readonly<Record<Encoder, readonly string[]>> = {
-  libx264: ['-c:v', 'libx264', '-preset', 'veryfast', '-crf', '23'],
-  mpeg4: ['-c:v', 'mpeg4', '-q:v', '4'],
+  libx264: words('-c:v libx264 -preset veryfast -crf 23'),
+  mpeg4: words('-c:v mpeg4 -q:v 4'),
 };
 
 /** The best encoder that this ffmpeg has. @throws OutpostError render-encoder */
@@ -38,9 +41,11 @@ export interface Decoder extends AsyncDisposable {
 
 export function openDecoder({ ffmpeg, source, size, signal }: DecoderOptions): Decoder {
   const child = new FfmpegChild(ffmpeg, [
-    ...['-nostdin', '-hide_banner', '-nostats', '-loglevel', 'error', '-threads', '1', '-i', source],
-    ...['-map', '0:v:0', '-vf', `scale=${size.width}:${size.height}:flags=bilinear`, ...ffmpeg.passthrough],
-    ...['-pix_fmt', 'rgb24', '-f', 'rawvideo', 'pipe:1'],
+    ...words('-nostdin -hide_banner -nostats -loglevel error -threads 1 -i'),
+    source.includes('://') ? source : `file:${resolve(source)}`,
+    ...words(`-map 0:v:0 -vf scale=${size.width}:${size.height}:flags=bilinear`),
+    ...ffmpeg.passthrough,
+    ...words('-pix_fmt rgb24 -f rawvideo pipe:1'),
   ]);
   return {
     async *frames() {
@@ -92,11 +97,13 @@ export interface Encoding extends AsyncDisposable {
 
 export function openEncoder({ ffmpeg, encoder, muxer, part, size, fps }: EncoderOptions): Encoding {
   const child = new FfmpegChild(ffmpeg, [
-    ...['-hide_banner', '-nostats', '-loglevel', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24'],
-    ...['-s', `${size.width}x${size.height}`, '-r', String(fps), '-i', 'pipe:0', '-an'],
+    ...words('-hide_banner -nostats -loglevel error -y -f rawvideo -pix_fmt rgb24'),
+    ...words(`-s ${size.width}x${size.height} -r ${fps} -i pipe:0 -an`),
     // 4:2:0 has no odd sizes
-    ...['-vf', 'pad=ceil(iw/2)*2:ceil(ih/2)*2', ...encoderOptions[encoder], '-pix_fmt', 'yuv420p'],
-    ...[...(muxer === 'mp4' ? ['-movflags', '+faststart'] : []), '-f', muxer, `file:${part}`],
+    ...words('-vf pad=ceil(iw/2)*2:ceil(ih/2)*2 -pix_fmt yuv420p'),
+    ...encoderOptions[encoder],
+    ...words(muxer === 'mp4' ? '-movflags +faststart -f mp4' : `-f ${muxer}`),
+    `file:${part}`,
   ]);
   const failed = (): OutpostError =>
     new OutpostError('render-output', `The video cannot be written: ${child.lastWords}`, { context: { part } });
@@ -137,15 +144,15 @@ class FfmpegChild {
     child.stderr.on('data', (chunk: Buffer) => {
       this.#words = (this.#words + chunk.toString()).slice(-keptWords);
     });
-    this.exited = new Promise((resolve) => {
+    this.exited = new Promise((exit) => {
       child.once('error', (error) => {
         this.#words += error.message;
         this.hasExited = true;
-        resolve(undefined);
+        exit(undefined);
       });
       child.once('close', (code) => {
         this.hasExited = true;
-        resolve(code ?? undefined);
+        exit(code ?? undefined);
       });
     });
   }

@@ -94,7 +94,8 @@ function visit(random: Random, place: Waypoint, leaves: number, exit: 1 | -1): W
 
 function gathering(random: Random, start: number): Waypoint[][] {
   return [-5, -3, 2, 4.5, 7].map((arrives, index) => {
-    const facing = index % 2 === 0 ? towardsCamera + between(random, [-0.9, 0.9]) : towardsCamera + between(random, [-1.2, 1.2]);
+    const facing =
+      index % 2 === 0 ? towardsCamera + between(random, [-0.9, 0.9]) : towardsCamera + between(random, [-1.2, 1.2]);
     const place = {
       at: start + arrives + 0.5 * random(),
       x: stop.x + (index - 2) * 0.98 + between(random, [-0.15, 0.15]),

@@ -4,9 +4,9 @@
  *   sim://street?seed=1 --story--> who is where at this second --figures, cars--> rgb24
  *                                                            \--owner of each pixel--> truth
  */
-import { OutpostError } from '#agent/core/errors.ts';
 import type { Box } from '#agent/domain/box.ts';
 import { carSpeed, poseAt, type Scene, scene, sceneSeconds } from './story.ts';
+import { parseStreetUrl } from './address.ts';
 import { drawCar } from './car.ts';
 import type { Easel } from './easel.ts';
 import { drawPerson } from './figure.ts';
@@ -70,30 +70,6 @@ export function openStreet(url: string): Street {
     frame: (n) => Promise.resolve(grain.added(paint(n).rgb, n)),
     truth: (n) => paint(n).objects,
   };
-}
-
-const limits = { seed: [0, 2 ** 32 - 1], fps: [1, 60], seconds: [1, 86_400] } as const;
-const defaults = { seed: 1, fps: 10, seconds: 60 };
-
-function parseStreetUrl(text: string): { seed: number; fps: number; seconds: number } {
-  const url = URL.parse(text);
-  if (url?.protocol !== 'sim:' || url.host !== 'street')
-    throw new OutpostError('sim-url', `There is no such simulated camera as ${text.slice(0, 80)}.`);
-  const values = { ...defaults };
-  for (const [key, value] of url.searchParams) {
-    if (!(key in limits)) throw new OutpostError('sim-url', `A simulated street knows no ${key.slice(0, 40)}.`);
-    const name = key as keyof typeof limits;
-    const [least, most] = limits[name];
-    const number = value === '' ? Number.NaN : Number(value);
-    if (!(number >= least && number <= most) || (name === 'seed' && !Number.isInteger(number))) {
-      throw new OutpostError(
-        'sim-url',
-        `${name} must be ${name === 'seed' ? 'a whole number ' : ''}from ${least} to ${most}.`,
-      );
-    }
-    values[name] = number;
-  }
-  return values;
 }
 
 function sceneCache(seed: number): (number: number) => Scene {

@@ -8,11 +8,12 @@ import type { Box } from '#agent/domain/box.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import type { Raster } from '#agent/core/raster.ts';
 import type { Annotation } from '../protocol.ts';
+import { maxPicturePixels } from '../letterbox.ts';
 import { annotate } from './annotate.ts';
 import { type Hidden, pixelate } from './pixelate.ts';
 
 export interface PictureRequest {
-  /** JPEG, or any still format that sharp reads. Orientation tags are not applied: boxes belong to the pixels as stored. */
+  /** JPEG, or any still format that sharp reads; boxes belong to it as it is seen, orientation tags applied. */
   readonly jpeg: Uint8Array;
   readonly hide: Hidden;
   readonly annotation: Annotation;
@@ -21,9 +22,6 @@ export interface PictureRequest {
   /** Wider pictures are scaled down. */
   readonly maxWidth: number;
 }
-
-/** 8K; a larger picture is refused before it is decoded. */
-const mostPixels = 7680 * 4320;
 
 /** @throws OutpostError picture-unreadable for what is no picture, is cut short, is empty or too large */
 export async function makePicture({ jpeg, hide, annotation, quality, maxWidth }: PictureRequest): Promise<Buffer> {
@@ -39,7 +37,8 @@ export async function makePicture({ jpeg, hide, annotation, quality, maxWidth }:
 async function decode(jpeg: Uint8Array, maxWidth: number): Promise<Raster> {
   if (jpeg.byteLength === 0) throw new OutpostError('picture-unreadable', 'The picture is empty.');
   try {
-    const { data, info } = await sharp(jpeg, { limitInputPixels: mostPixels, failOn: 'truncated' })
+    const { data, info } = await sharp(jpeg, { limitInputPixels: maxPicturePixels, failOn: 'truncated' })
+      .autoOrient()
       .resize({ width: maxWidth, withoutEnlargement: true })
       .flatten({ background: { r: 0, g: 0, b: 0 } })
       .toColourspace('srgb')

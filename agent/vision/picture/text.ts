@@ -29,12 +29,12 @@ export const textHeight = (size: number): number => Math.ceil((size * (capital +
 
 /** Width in pixels of one line. */
 export const textWidth = (text: string, size: number): number =>
-  Math.ceil([...text].reduce((width, character) => width + maskOf(character, size).advance, 0));
+  Math.ceil(Array.from(text).reduce((width, character) => width + maskOf(character, size).advance, 0));
 
 /** The text, cut with `…` where it would be wider than `width` pixels. */
 export function fitText(text: string, size: number, width: number): string {
   if (textWidth(text, size) <= width) return text;
-  const characters = [...text];
+  const characters = Array.from(text);
   while (characters.length > 0 && textWidth(`${characters.join('')}…`, size) > width) characters.pop();
   return characters.length > 0 ? `${characters.join('')}…` : '';
 }
