@@ -45,8 +45,4 @@ export class CoordinateFilter {
     this.#pv = 0;
     this.#vv = velocityVariance;
   }
-
-  get positionVariance(): number {
-    return this.#pp;
-  }
 }

@@ -2,6 +2,8 @@
 
 /** What an older vote is still worth after each new one. */
 const memory = 0.95;
+/** By how much another label must lead before the track changes to it. */
+const lead = 1.2;
 
 export class LabelVotes {
   readonly #votes = new Map<string, number>();
@@ -18,6 +20,6 @@ export class LabelVotes {
     for (const [name, votes] of this.#votes) this.#votes.set(name, votes * memory);
     const votes = (this.#votes.get(label) ?? 0) + score;
     this.#votes.set(label, votes);
-    if (votes > (this.#votes.get(this.label) ?? 0)) this.label = label;
+    if (votes > lead * (this.#votes.get(this.label) ?? 0)) this.label = label;
   }
 }
