@@ -51,10 +51,11 @@ function unknownKey(key: string, path: Path, field: Field | undefined, root: z.c
 /** @returns the word that was probably meant; undefined when none is near */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   if (known.length === 0 || word.length > 64) return undefined;
-  const near = closest(word.toLowerCase(), [...known]);
-  return distance(word.toLowerCase(), near.toLowerCase()) <= Math.max(1, Math.floor(near.length / 3))
-    ? near
-    : undefined;
+  const meant = word.toLowerCase();
+  const near = closest(meant, [...known]);
+  if (distance(meant, near.toLowerCase()) <= Math.max(near.length < 4 ? 1 : 2, Math.floor(near.length / 3)))
+    return near;
+  return meant.length < 3 ? undefined : known.find((other) => other.startsWith(meant) || meant.startsWith(other));
 }
 
 function notOneOf(value: unknown, allowed: readonly string[]): Omit<Complaint, 'path'> {

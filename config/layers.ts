@@ -36,7 +36,7 @@ export function mergeLayers(layers: readonly Layer[]): Merged {
 function merge(below: unknown, above: unknown, path: Path, layer: Layer, origins: Map<string, Origin>): unknown {
   if (above === undefined) return below;
   const key = pathText(path);
-  if (!isPlain(above) || !isPlain(below)) forget(origins, key);
+  if (below !== undefined && !(isPlain(above) && isPlain(below))) forget(origins, key);
   origins.set(key, layer.origin(layer.marks.get(key)));
   if (Array.isArray(above)) {
     return (above as unknown[]).map((item, index) => merge(undefined, item, [...path, index], layer, origins));

@@ -18,6 +18,7 @@ export const maxFileBytes = 1024 * 1024;
 const maxDepth = 32;
 /** After aliases are followed: a small text can name a large tree. */
 const maxNodes = 50_000;
+const maxFaults = 20;
 
 export function parseYaml(text: string): Parsed {
   const lines = new LineCounter();
@@ -28,11 +29,13 @@ export function parseYaml(text: string): Parsed {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const faults = [...document.errors, ...document.warnings].map(({ message, pos }) =>
-    Object.assign(place(pos[0]), { path: '', message: `is not valid YAML: ${firstLine(message)}` }),
-  );
+  const faults = [...document.errors, ...document.warnings]
+    .slice(0, maxFaults)
+    .map(({ message, pos }) =>
+      Object.assign(place(pos[0]), { path: '', message: `is not valid YAML: ${firstLine(message)}` }),
+    );
   if (faults.length > 0) return { data: {}, marks: new Map(), problems: faults };
-  const visit = new Visit(document, place);
+  const visit = new Visit(place);
   const data = visit.value(document.contents, [], 0);
   return { data, marks: visit.marks, problems: visit.problems };
 }
@@ -56,25 +59,38 @@ function compose(content: string, lineCounter: LineCounter): Document | undefine
 class Visit {
   readonly marks = new Map<string, Position>();
   readonly problems: Problem[] = [];
-  readonly #document: Document;
+  readonly #anchors = new Map<string, unknown>();
   readonly #place: (offset: number) => Position;
   #nodes = 0;
+  #isFull = false;
+  #isInAlias = false;
 
-  constructor(document: Document, place: (offset: number) => Position) {
-    this.#document = document;
+  constructor(place: (offset: number) => Position) {
     this.#place = place;
   }
 
   value(node: unknown, path: Path, depth: number): unknown {
     this.#nodes += 1;
     if (depth > maxDepth || this.#nodes > maxNodes) {
-      if (this.problems.at(-1)?.message !== tooLarge) this.#report(node, path, tooLarge);
-      return null;
+      if (!this.#isFull) this.problems.push({ path: '', message: tooLarge, ...this.#position(node) });
+      this.#isFull = true;
     }
-    if (isAlias(node)) return this.value(node.resolve(this.#document), path, depth + 1);
+    if (this.#isFull) return null;
+    if (isAlias(node)) return this.#alias(node.source, path, depth + 1);
+    const { anchor } = (node ?? {}) as { anchor?: string };
+    if (anchor !== undefined && !this.#isInAlias) this.#anchors.set(anchor, node);
     if (isSeq(node)) return node.items.map((item, index) => this.#item(item, [...path, index], depth + 1));
     if (isMap(node)) return this.#map(node.items, path, depth + 1);
     return isScalar(node) ? node.value : null;
+  }
+
+  /** The anchors are kept on the way: the parser's own `resolve` walks the whole document each time. */
+  #alias(name: string, path: Path, depth: number): unknown {
+    const wasInAlias = this.#isInAlias;
+    this.#isInAlias = true;
+    const data = this.value(this.#anchors.get(name), path, depth);
+    this.#isInAlias = wasInAlias;
+    return data;
   }
 
   #item(node: unknown, path: Path, depth: number): unknown {
@@ -85,6 +101,7 @@ class Visit {
   #map(pairs: readonly { key: unknown; value: unknown }[], path: Path, depth: number): Record<string, unknown> {
     const data: Record<string, unknown> = {};
     for (const { key, value } of pairs) {
+      if (this.#isFull) break;
       const name = isScalar(key) ? nameOf(key.value) : undefined;
       if (name === undefined || name === '__proto__') this.#report(key ?? value, path, 'has a key that is not a name');
       else if (Object.hasOwn(data, name)) this.#report(key, [...path, name], 'is written twice');

@@ -54,6 +54,10 @@ const anyRules = fc
 const fps = fc.constantFrom(2, 5, 10);
 const rate = (walks: readonly Walk[], each: number): TrackedFrame[] => film(walks, { seconds: 31, fps: each });
 
+/** Each track with a new id in each frame. */
+const reborn = ({ frame, tracks }: TrackedFrame) =>
+  tracks.map((track, index) => Object.assign(track, { id: frame * 3 + index + 1 }));
+
 /** What became of each incident, by id. */
 function lives(events: readonly Event[]): ReadonlyMap<string, string> {
   const phases = new Map<string, string>();
@@ -104,8 +108,6 @@ describe('over all walks', () => {
     fc.assert(
       fc.property(anyRules, fc.array(anyWalk, { minLength: 3, maxLength: 3 }), (rules, walks) => {
         // Thirty short-lived tracks a second, as a broken tracker makes them.
-        const reborn = ({ frame, tracks }: TrackedFrame) =>
-          tracks.map((track, index) => Object.assign(track, { id: frame * 3 + index + 1 }));
         const frames = rate(walks, 10).map((frame) => Object.assign(frame, { tracks: reborn(frame) }));
         let most = 0;
         play(rules, frames, { watch: (state) => (most = Math.max(most, JSON.stringify(state).length)) });
