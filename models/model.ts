@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { FrameFormat } from '#agent/domain/frame.ts';
+import { cocoLabels } from './coco.ts';
 
 export const headNames = ['yolox', 'nanodet'] as const;
 export type HeadName = (typeof headNames)[number];
@@ -71,6 +72,9 @@ export interface Model {
   readonly weightsPath: string;
 }
 
+/** Names of the labels, by their index in the model's output. */
+export const labelsOf = ({ labels }: Manifest): readonly string[] => (labels === 'coco' ? cocoLabels : labels);
+
 /** What the model wants from capture. */
 export const frameFormat = ({ input }: Manifest): FrameFormat => ({
   width: input.width,
@@ -98,10 +102,6 @@ export interface Candidate {
 /** Pure: output tensors by name -> candidates whose score reaches `minScore`. */
 export interface Head {
   /** @returns what is wrong with the output shapes for this manifest, or undefined */
-  check(
-    outputs: Readonly<Record<string, readonly number[]>>,
-    manifest: Manifest,
-    labelCount: number,
-  ): string | undefined;
+  check(outputs: Readonly<Record<string, readonly number[]>>, manifest: Manifest): string | undefined;
   decode(outputs: Readonly<Record<string, Tensor>>, manifest: Manifest, minScore: number): Candidate[];
 }
