@@ -51,11 +51,13 @@ export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: Video
   ];
 }
 
+/** Filters that leave out frames above this rate: whoever decodes the source again must leave out the same. */
+export const rateLimit = (maxFps: number | undefined): string[] =>
+  maxFps ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${(1 / maxFps - 0.001).toFixed(6)})'`] : [];
+
 /** Of the source's first video stream. */
 export function filterGraph({ format, pictures, maxFps }: VideoOutput): string {
-  const limit = maxFps
-    ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${(1 / maxFps - 0.001).toFixed(6)})'`]
-    : [];
+  const limit = rateLimit(maxFps);
   const fit = fitFilters(format).join(',');
   if (!pictures) return `[0:v:0]${[...limit, fit].join(',')}[frames]`;
   const { everyFrames, maxWidth } = pictures;

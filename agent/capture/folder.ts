@@ -2,9 +2,10 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import type { PictureSize } from '#agent/domain/frame.ts';
 import { Pace } from './pace.ts';
 import type { Sink } from './sink.ts';
-import { deliverStill } from './still.ts';
+import { deliverStill, stillPixels } from './still.ts';
 
 const extensions = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
 const maxFileBytes = 64 * 1024 * 1024;
@@ -40,6 +41,16 @@ export async function playFolder(path: string, skipped: Set<string>, sink: Sink,
   }
   if (sink.queue.decoded > first) return;
   throw new OutpostError('source-unreadable', `${path} holds no picture that can be read.`);
+}
+
+/** The frames of `playFolder` once more, as rgb24 of this size: what it left out is left out here. */
+export async function* folderPixels(path: string, size: PictureSize): AsyncGenerator<Buffer> {
+  for (const name of await listPictures(path)) {
+    const rgb = await readPicture(join(path, name))
+      .then(async (encoded) => await stillPixels(encoded, size))
+      .catch(() => undefined);
+    if (rgb) yield rgb;
+  }
 }
 
 async function readPicture(path: string): Promise<Buffer> {

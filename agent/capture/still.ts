@@ -35,7 +35,7 @@ export async function deliverStill(
   if (!slot) return queue.lose();
   let delivered = false;
   try {
-    const rgb = await fit(opened, format);
+    const rgb = await scaled(opened, fittedSize(opened.size, format));
     await keepPicture(still, opened, sink);
     toPlanes(rgb, opened.size, format, slot);
     queue.deliver(slot, capturedAt, opened.size);
@@ -44,6 +44,14 @@ export async function deliverStill(
     if (!delivered) queue.release(slot);
   }
   sink.onFrame(opened.size, fps);
+}
+
+/**
+ * The same picture once more, as rgb24 of this size.
+ * @throws OutpostError for the same pictures as `deliverStill`
+ */
+export async function stillPixels(encoded: Buffer, size: PictureSize): Promise<Buffer> {
+  return await scaled(await open({ encoded }), size);
 }
 
 interface Opened {
@@ -76,8 +84,7 @@ async function open(still: Still): Promise<Opened> {
   }
 }
 
-async function fit({ picture, size }: Opened, format: FrameFormat): Promise<Buffer> {
-  const { width, height } = fittedSize(size, format);
+async function scaled({ picture }: Opened, { width, height }: PictureSize): Promise<Buffer> {
   try {
     const fitted = picture().toColourspace('srgb').resize(width, height, { fit: 'fill', kernel: 'linear' });
     return await fitted.removeAlpha().raw().toBuffer();

@@ -1,10 +1,11 @@
 /** The two ffmpeg children of a rendering: one gives raw frames, the other takes them. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
+import { rateLimit } from '#agent/capture/ffmpeg-arguments.ts';
 import type { Ffmpeg } from '#agent/capture/ffmpeg.ts';
+import { fileInput } from '#agent/capture/video-input.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
 
@@ -29,9 +30,9 @@ export async function chooseEncoder({ path }: Ffmpeg): Promise<Encoder> {
 
 interface DecoderOptions {
   readonly ffmpeg: Ffmpeg;
-  readonly source: string;
+  readonly path: string;
   readonly size: PictureSize;
-  readonly signal?: AbortSignal;
+  readonly maxFps: number | undefined;
 }
 
 export interface Decoder extends AsyncDisposable {
@@ -39,11 +40,15 @@ export interface Decoder extends AsyncDisposable {
   frames(): AsyncGenerator<Buffer>;
 }
 
-export function openDecoder({ ffmpeg, source, size, signal }: DecoderOptions): Decoder {
+export function openDecoder({ ffmpeg, path, size, maxFps }: DecoderOptions): Decoder {
+  const { options, target } = fileInput(path, false);
+  const filters = [...rateLimit(maxFps), `scale=${size.width}:${size.height}:flags=bilinear`];
   const child = new FfmpegChild(ffmpeg, [
-    ...words('-nostdin -hide_banner -nostats -loglevel error -threads 1 -i'),
-    source.includes('://') ? source : `file:${resolve(source)}`,
-    ...words(`-map 0:v:0 -vf scale=${size.width}:${size.height}:flags=bilinear`),
+    ...words('-nostdin -hide_banner -nostats -loglevel error -threads 1'),
+    ...options,
+    '-i',
+    target,
+    ...words(`-map 0:v:0 -vf ${filters.join(',')}`),
     ...ffmpeg.passthrough,
     ...words('-pix_fmt rgb24 -f rawvideo pipe:1'),
   ]);
@@ -51,11 +56,10 @@ export function openDecoder({ ffmpeg, source, size, signal }: DecoderOptions): D
     async *frames() {
       let count = 0;
       for await (const frame of wholeFrames(child.stdout, size.width * size.height * 3)) {
-        signal?.throwIfAborted();
         count += 1;
         yield frame;
       }
-      if (count === 0) throw new OutpostError('source-unreadable', `${source} holds no picture: ${child.lastWords}`);
+      if (count === 0) throw new OutpostError('source-unreadable', `${path} holds no picture: ${child.lastWords}`);
     },
     [Symbol.asyncDispose]: () => child.end(),
   };

@@ -6,16 +6,14 @@
  */
 import { access, constants, rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { openStreet } from '#agent/capture/street/street.ts';
-import type { Ffmpeg } from '#agent/capture/ffmpeg.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import type { Box, Point } from '#agent/domain/box.ts';
-import type { PictureSize } from '#agent/domain/frame.ts';
 import type { Track } from '#agent/domain/track.ts';
 import { annotate } from '#agent/vision/picture/annotate.ts';
 import { type Hidden, pixelate } from '#agent/vision/picture/pixelate.ts';
 import type { Annotation } from '#agent/vision/protocol.ts';
-import { chooseEncoder, openDecoder, openEncoder } from './render-ffmpeg.ts';
+import { chooseEncoder, openEncoder } from './render-ffmpeg.ts';
+import { type SourceRequest, sourceFrames } from './render-source.ts';
 
 /** Something that goes on while this frame is seen. */
 export interface RenderedIncident {
@@ -32,19 +30,15 @@ export interface RenderedFrame {
   readonly incidents: readonly RenderedIncident[];
 }
 
-export interface RenderRequest {
-  /** Path of a video, or a sim:// address. */
-  readonly source: string;
+export interface RenderRequest extends SourceRequest {
   /** Ends in .mp4 or .mkv; replaced when it is there. */
   readonly out: string;
-  readonly size: PictureSize;
   /** Frames a second. */
   readonly fps: number;
   /** By frame number. Frames after the last are not rendered; one that is missing is hidden as a whole. */
   readonly frames: readonly (RenderedFrame | undefined)[];
   readonly zones: Annotation['zones'];
   readonly lines: readonly { readonly id: string; readonly from: Point; readonly to: Point }[];
-  readonly ffmpeg: Ffmpeg;
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
 }
@@ -66,6 +60,8 @@ export async function renderVideo(request: RenderRequest): Promise<number> {
     await using encoding = openEncoder({ ...request, encoder, muxer, part });
     let done = 0;
     for await (const rgb of sourceFrames(request)) {
+      request.signal?.throwIfAborted();
+      if (done >= request.frames.length) break;
       const raster = { ...request.size, rgb };
       pixelate(raster, hiddenIn(request.frames, done));
       annotate(raster, annotationOf(request, request.frames[done]));
@@ -98,25 +94,6 @@ async function requireWritable(out: string): Promise<void> {
     await access(dirname(out), constants.W_OK);
   } catch (error) {
     throw new OutpostError('render-output', `${out} cannot be written: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-/** As many frames as the replay saw, or as the source has. */
-async function* sourceFrames(request: RenderRequest): AsyncGenerator<Buffer> {
-  const total = request.frames.length;
-  if (request.source.startsWith('sim:')) {
-    const street = openStreet(request.source);
-    for (let n = 0; n < total; n++) {
-      request.signal?.throwIfAborted();
-      yield await street.frame(n);
-    }
-    return;
-  }
-  await using decoder = openDecoder(request);
-  let n = 0;
-  for await (const frame of decoder.frames()) {
-    if (n++ >= total) return;
-    yield frame;
   }
 }
 

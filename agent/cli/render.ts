@@ -11,7 +11,6 @@ import type { CameraConfig } from '#config/schema.ts';
 import { type RenderedFrame, type RenderedIncident, renderVideo } from './render-video.ts';
 
 export interface RenderReplayRequest {
-  readonly video: string;
   /** Ends in .mp4 or .mkv. */
   readonly out: string;
   readonly frames: readonly ReplayedFrame[];
@@ -25,10 +24,10 @@ export interface RenderReplayRequest {
 const flashMs = 1500;
 
 /** @returns how many frames were written  @throws those of `findFfmpeg` and `renderVideo` */
-export async function renderReplay({ video, frames, source, camera, ...rest }: RenderReplayRequest): Promise<number> {
+export async function renderReplay({ frames, source, camera, ...rest }: RenderReplayRequest): Promise<number> {
   return await renderVideo({
     ...rest,
-    source: video,
+    camera,
     size: { width: source.width, height: source.height },
     fps: source.fps,
     frames: renderedFrames(frames),

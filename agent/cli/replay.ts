@@ -94,7 +94,6 @@ async function run(options: ReplayOptions): Promise<void> {
   if (options.render && replay.source) {
     const { renderReplay } = await import('./render.ts');
     await renderReplay({
-      video: options.video,
       out: options.render,
       frames: recorded,
       source: replay.source,
