@@ -287,6 +287,115 @@ export const errorCodes = {
     title: 'A picture has more pixels than are decoded.',
     hint: 'Scale it down to at most 64 million pixels.',
   },
+
+  // outbox
+  'outbox-full': {
+    kind: 'limit',
+    title: 'The store has no room for this event.',
+    hint: 'Restore the line so that waiting events can leave, free space on the disk, or raise outbox.maxSize.',
+  },
+  'outbox-busy': {
+    kind: 'limit',
+    title: 'Events arrive faster than the disk can store them.',
+    hint: 'Check the disk’s health and speed; lower the rate of events.',
+  },
+  'outbox-unavailable': {
+    kind: 'transient',
+    title: 'The store cannot be written now.',
+    hint: 'Check the disk’s space and health. The store is opened again by itself.',
+  },
+  'outbox-corrupt': {
+    kind: 'transient',
+    title: 'The store is damaged.',
+    hint: 'It is kept aside, what can be read is taken over, and what is lost is declared. Check the disk’s health.',
+  },
+  'outbox-locked': {
+    kind: 'config',
+    title: 'Another process holds the store.',
+    hint: 'Two agents need two folders: give each its own storage.path, or end the other one.',
+  },
+  'outbox-newer': {
+    kind: 'config',
+    title: 'The store was written by a newer Outpost.',
+    hint: 'Install that version again, or choose another storage.path.',
+  },
+  'outbox-not-durable': {
+    kind: 'config',
+    title: 'The file system does not let the store be durable.',
+    hint: 'Put storage.path on a local disk (ext4, xfs), not on a network share.',
+  },
+  'outbox-device': {
+    kind: 'config',
+    title: 'The store belongs to another device id.',
+    hint: 'Give device.id its old value, or choose another storage.path.',
+  },
+  'outbox-closed': {
+    kind: 'transient',
+    title: 'The store is closed.',
+    hint: 'The agent is ending.',
+  },
+  'event-too-large': {
+    kind: 'limit',
+    title: 'An event is larger than any broker takes.',
+    hint: 'Report it; pictures belong into evidence, not into events.',
+  },
+
+  // uplink
+  'broker-unreachable': {
+    kind: 'transient',
+    title: 'The broker cannot be reached.',
+    hint: 'Check the network, uplink.url, and that the broker runs. It is tried again by itself.',
+  },
+  'broker-refused': {
+    kind: 'peer',
+    title: 'The broker refused the connection.',
+    hint: 'See its log for the reason. It is tried again by itself.',
+  },
+  'broker-credentials': {
+    kind: 'config',
+    title: 'The broker refused the credentials.',
+    hint: 'Check uplink.username, uplink.password, the certificate, and the broker’s access list.',
+  },
+  'broker-protocol': {
+    kind: 'config',
+    title: 'The broker does not speak this version of MQTT.',
+    hint: 'Set uplink.protocol to auto.',
+  },
+  'broker-tls': {
+    kind: 'config',
+    title: 'TLS with the broker failed.',
+    hint: 'Check uplink.ca, uplink.certificate and uplink.key, the host name in uplink.url, and the clock.',
+  },
+  'broker-closed': {
+    kind: 'peer',
+    title: 'The broker closed the connection.',
+    hint: 'See its log for the reason. It is tried again by itself.',
+  },
+  'broker-silent': {
+    kind: 'transient',
+    title: 'The broker does not answer any more.',
+    hint: 'The line is cut without a word. It is tried again by itself.',
+  },
+  'broker-taken-over': {
+    kind: 'config',
+    title: 'Another client connected with this device’s id.',
+    hint: 'Give each device its own device.id; look for a copy of this one.',
+  },
+  'broker-refuses-events': {
+    kind: 'peer',
+    title: 'The broker takes the connection but refuses the events.',
+    hint: 'Check its access list, its quota and its packet size for this device’s topics.',
+  },
+  'broker-no-subscriber': {
+    kind: 'peer',
+    title: 'Nobody subscribes to the events.',
+    hint: 'Start the consumer. Events wait on the device until somebody takes them.',
+  },
+  'uplink-file': {
+    kind: 'config',
+    title: 'A file that the uplink needs cannot be read.',
+    hint: 'Check uplink.ca, uplink.certificate and uplink.key.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;

@@ -54,6 +54,22 @@ export const healthCodes = {
     severity: 'warning',
     text: 'Times of events are corrected later. Check NTP or the GNSS receiver.',
   },
+  // outbox, uplink
+  'outbox-full': {
+    title: 'The store is full',
+    severity: 'critical',
+    text: 'Events are given up in the declared order, or refused. Restore the line, or raise outbox.maxSize.',
+  },
+  'outbox-lost': {
+    title: 'A damaged store was kept aside',
+    severity: 'critical',
+    text: 'What could be read was taken over. Check the disk’s health; the old file lies beside the new one.',
+  },
+  'uplink-undelivered': {
+    title: 'The broker does not take the events',
+    severity: 'warning',
+    text: 'Events are kept on disk and offered again. Check the consumer and the broker’s access list.',
+  },
 } as const satisfies Record<string, HealthEntry>;
 
 export type HealthCode = keyof typeof healthCodes;
