@@ -4,7 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { assetPath } from '#agent/core/program.ts';
+import { configJsonSchema } from './json-schema.ts';
 import { loadConfig } from './load.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outpost-examples-'));
@@ -23,6 +26,9 @@ const examples = pages.flatMap((page) =>
   ),
 );
 
+/** As an editor judges them. */
+const editor = z.fromJSONSchema(configJsonSchema());
+
 it('there are examples', () => {
   expect(examples.length).toBeGreaterThan(1);
 });
@@ -33,4 +39,5 @@ it.each(examples)('%s', async (_title, text) => {
   writeFileSync(join(folder, 'secret'), 'rtsp://user:password@camera.example/stream');
   writeFileSync(file, text.replace(/\{ file: [^}]+\}/g, '{ file: secret }'));
   expect((await loadConfig({ file })).file).toBe(file);
+  expect(editor.safeParse(parse(text)).error).toBeUndefined();
 });

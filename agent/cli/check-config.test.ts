@@ -1,11 +1,10 @@
-/** check-config and generate as a person or a script runs them. */
+/** check-config as a person or a script runs it. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { assetPath } from '#agent/core/program.ts';
-import { staleFiles } from './generate.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outpost-check-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -53,11 +52,5 @@ describe('check-config', () => {
     const { status, stderr } = outpost('check-config', 'none.yaml');
     expect(status).toBe(3);
     expect(stderr).toContain('[config-missing]');
-  });
-});
-
-describe('generate', () => {
-  it('finds every generated file as the code says (else: npm run generate)', async () => {
-    expect((await staleFiles()).map(({ path }) => path)).toEqual([]);
   });
 });
