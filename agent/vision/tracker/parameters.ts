@@ -15,6 +15,8 @@ export interface ScoreThresholds {
 export interface TrackerParameters extends ScoreThresholds {
   /** How long a track lives on without a detection. */
   readonly coastMs: number;
+  /** A young track lives on this many times as long as it was seen, so that a false alarm of two frames is soon over. */
+  readonly youngCoast: number;
   /** Detections until a track is told of. */
   readonly minHits: number;
   /** Frames without a detection after which a track that was not told of yet is forgotten. */
@@ -48,6 +50,7 @@ export interface TrackerParameters extends ScoreThresholds {
 
 export const defaultParameters: Omit<TrackerParameters, keyof ScoreThresholds> = {
   coastMs: 2_000,
+  youngCoast: 10,
   minHits: 2,
   tentativeMisses: 1,
   gates: { high: 0.2, low: 0.4, buffered: 0.3 },

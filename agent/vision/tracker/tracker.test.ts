@@ -61,6 +61,13 @@ describe('one walker', () => {
     expect(idsOf(steps)).toEqual([1, 2]);
   });
 
+  test('a false alarm of two frames is over in half the coasting time', () => {
+    const steps = play({ seconds: 4, fps: 10, seen: (at) => (at < 0.15 ? [person(0.5, 0.8)] : []) });
+    const told = steps.filter(({ tracks }) => tracks.length > 0).map(({ atMs }) => atMs);
+    expect(Math.min(...told)).toBe(100);
+    expect(Math.max(...told)).toBe(1_100);
+  });
+
   test('who left the picture does not coast outside it', () => {
     const steps = play({ seconds: 4, fps: 25, seen: (at) => (at < 2 ? [walking(0.3, 0.42)(at)] : []) });
     expect(steps.filter(({ atMs }) => atMs > 2200).flatMap(({ tracks }) => tracks)).toEqual([]);

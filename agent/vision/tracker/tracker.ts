@@ -163,12 +163,13 @@ export class Tracker {
   }
 
   #forget(atMs: number): void {
-    const { coastMs, tentativeMisses } = this.#parameters;
+    const { coastMs, youngCoast, tentativeMisses } = this.#parameters;
     this.#objects = this.#objects.filter((object) => {
       if (object.misses === 0) return true;
       if (!object.confirmed) return object.misses <= tentativeMisses;
       // One frame of grace, for cameras that are slower than the coasting time.
-      const expired = atMs - object.lastSeenMs > coastMs && object.misses > 1;
+      const limitMs = Math.min(coastMs, youngCoast * (object.lastSeenMs - object.firstSeenMs));
+      const expired = atMs - object.lastSeenMs > limitMs && object.misses > 1;
       return !expired && insidePicture(boxCentre(object.box));
     });
   }
