@@ -113,9 +113,11 @@ export function openEncoder({ ffmpeg, encoder, muxer, part, size, fps }: Encoder
     new OutpostError('render-output', `The video cannot be written: ${child.lastWords}`, { context: { part } });
   return {
     async write(frame) {
-      if (child.stdin.write(frame)) return;
-      await Promise.race([once(child.stdin, 'drain'), child.exited]);
-      if (child.hasExited) throw failed();
+      if (!child.stdin.destroyed && child.stdin.write(frame)) return;
+      if (!child.stdin.destroyed) await Promise.race([once(child.stdin, 'drain').catch(() => undefined), child.exited]);
+      if (!child.stdin.destroyed && !child.hasExited) return;
+      await child.exited;
+      throw failed();
     },
     async finish() {
       child.stdin.end();
