@@ -282,10 +282,56 @@ export const errorCodes = {
     title: 'A frame does not have the size that the model takes.',
     hint: 'Report it, with the log around it and `outpost doctor --json`.',
   },
-  'picture-too-large': {
-    kind: 'limit',
-    title: 'A picture has more pixels than are decoded.',
-    hint: 'Scale it down to at most 64 million pixels.',
+  'convert-failed': {
+    kind: 'peer',
+    title: 'A model cannot be converted to ONNX.',
+    hint: 'The package is not the one that the manifest names; report it.',
+  },
+  'download-unreachable': {
+    kind: 'peer',
+    title: 'A server cannot be reached.',
+    hint: 'Check the network. Behind a proxy, set HTTPS_PROXY and NODE_USE_ENV_PROXY=1.',
+  },
+  'download-refused': {
+    kind: 'peer',
+    title: 'A server refuses the download.',
+    hint: 'Check the address, and that no proxy answers in the server’s place.',
+  },
+  'download-broken': {
+    kind: 'transient',
+    title: 'A download ended early, again and again.',
+    hint: 'Run the same command again: it goes on where it stopped.',
+  },
+  'download-mismatch': {
+    kind: 'peer',
+    title: 'What was downloaded is not what was asked for.',
+    hint: 'A proxy may have answered in the server’s place, or the file has changed there. Nothing of it is kept.',
+  },
+  'download-stopped': {
+    kind: 'transient',
+    title: 'The download was stopped.',
+    hint: 'Run the same command again: it goes on where it stopped.',
+  },
+  'npm-failed': {
+    kind: 'peer',
+    title: 'npm cannot fetch a package.',
+    hint: 'Check `npm ping`; a mirror is set by `npm config set registry URL`, a proxy by `npm config set https-proxy URL`.',
+  },
+  'models-unwritable': {
+    kind: 'config',
+    title: 'The folder for models cannot be written.',
+    hint: 'Check its permissions and the free space, or name another by --cache DIR or XDG_CACHE_HOME.',
+  },
+  // evaluation of detection
+  'truth-garbled': {
+    kind: 'config',
+    title: 'The truth beside a picture cannot be read.',
+    hint: 'Write it as Pascal VOC XML: NAME.xml beside NAME.jpg.',
+  },
+  'truth-missing': {
+    kind: 'config',
+    title: 'There is nothing to evaluate.',
+    hint: 'Name a folder with pictures (NAME.jpg or .png) and their truth (NAME.xml, Pascal VOC).',
   },
 
   // outbox
@@ -323,11 +369,6 @@ export const errorCodes = {
     kind: 'config',
     title: 'The file system does not let the store be durable.',
     hint: 'Put storage.path on a local disk (ext4, xfs), not on a network share.',
-  },
-  'outbox-device': {
-    kind: 'config',
-    title: 'The store belongs to another device id.',
-    hint: 'Give device.id its old value, or choose another storage.path.',
   },
   'outbox-closed': {
     kind: 'transient',
