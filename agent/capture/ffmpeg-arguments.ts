@@ -3,6 +3,7 @@
  *
  *   input -> [limit rate] -+-> scale, pad, planes -> pipe:1 (raw frames of one size, whatever the source does)
  *                          +-> every n-th -> scale down -> pipe:3 (JPEG)
+ *                          '-> key frames -> 2 x 2 -> pipe:4 (four bytes for each)
  */
 import type { FrameFormat } from '#agent/domain/frame.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
@@ -27,7 +28,12 @@ export interface VideoOutput {
   readonly pictures?: PictureOptions | undefined;
   /** Frames above this rate are left out, 1/s. */
   readonly maxFps?: number | undefined;
+  /** Tell of key frames. */
+  readonly keyFrames?: boolean | undefined;
 }
+
+/** Bytes on pipe:4 for each key frame. */
+export const keyFrameBytes = 4;
 
 /** A hostile file may claim any size: 8K pictures and no more. */
 const maxPixels = 8192 * 8192;
@@ -37,6 +43,7 @@ export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: Video
   const head = '-nostdin -hide_banner -nostats -loglevel level+verbose -filter_complex_threads 1 -threads 1'.split(' ');
   const frames = ['-map', '[frames]', ...asItComes, '-f', 'rawvideo', 'pipe:1'];
   const pictures = ['-map', '[pictures]', '-c:v', 'mjpeg', '-q:v', '3', ...asItComes, '-f', 'image2pipe', 'pipe:3'];
+  const keyFrames = ['-map', '[keys]', ...asItComes, '-f', 'rawvideo', 'pipe:4'];
   return [
     ...head,
     '-max_pixels',
@@ -48,6 +55,7 @@ export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: Video
     filterGraph(output),
     ...frames,
     ...(output.pictures ? pictures : []),
+    ...(output.keyFrames ? keyFrames : []),
   ];
 }
 
@@ -56,18 +64,26 @@ export const rateLimit = (maxFps: number | undefined): string[] =>
   maxFps ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${(1 / maxFps - 0.001).toFixed(6)})'`] : [];
 
 /** Of the source's first video stream. */
-export function filterGraph({ format, pictures, maxFps }: VideoOutput): string {
-  const limit = rateLimit(maxFps);
-  const fit = fitFilters(format).join(',');
-  if (!pictures) return `[0:v:0]${[...limit, fit].join(',')}[frames]`;
-  const { everyFrames, maxWidth } = pictures;
-  const shrink = `scale=w='min(iw,${maxWidth})':h=-2:flags=bilinear,format=yuvj420p`;
-  return [
-    `[0:v:0]${[...limit, 'split=2[whole][some]'].join(',')}`,
-    `[whole]${fit}[frames]`,
-    `[some]select='not(mod(n\\,${everyFrames}))',${shrink}[pictures]`,
-  ].join(';');
+export function filterGraph(output: VideoOutput): string {
+  const { format, pictures, maxFps, keyFrames } = output;
+  const interval = maxFps ? (1 / maxFps - 0.001).toFixed(6) : undefined;
+  const limit = interval ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${interval})'`] : [];
+  const branches = [`${fitFilters(format).join(',')}[frames]`];
+  if (pictures) branches.push(`${pictureFilters(pictures).join(',')}[pictures]`);
+  if (keyFrames) branches.push(`select='key',scale=2:2:flags=neighbor,format=gray[keys]`);
+  const [only = ''] = branches;
+  if (branches.length === 1) return `[0:v:0]${[...limit, only].join(',')}`;
+  const split = `split=${branches.length}${branches.map((_branch, index) => `[b${index}]`).join('')}`;
+  return [`[0:v:0]${[...limit, split].join(',')}`, ...branches.map((branch, index) => `[b${index}]${branch}`)].join(
+    ';',
+  );
 }
+
+const pictureFilters = ({ everyFrames, maxWidth }: PictureOptions): string[] => [
+  `select='not(mod(n\\,${everyFrames}))'`,
+  `scale=w='min(iw\\,${maxWidth})':h=-2:flags=bilinear`,
+  'format=yuvj420p',
+];
 
 /** The sizes are those of `fittedSize` and `fitGeometry`; ffmpeg works them out again whenever the source changes. */
 function fitFilters({ width, height, fit, padding, pixels }: FrameFormat): string[] {

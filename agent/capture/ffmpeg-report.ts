@@ -13,6 +13,8 @@ const keptComplaints = 8;
 export interface ReportListeners {
   /** The decoder's picture has this size from now on. */
   readonly onSource: (source: PictureSize) => void;
+  /** A frame could not be decoded as it was meant. */
+  readonly onDamage: (inKeyFrame: boolean) => void;
 }
 
 export class FfmpegReport {
@@ -68,12 +70,17 @@ export class FfmpegReport {
       const rate = /, ([\d.]+)(k?) fps\b/.exec(line);
       if (rate && this.#fps === undefined) this.#fps = Number(rate[1]) * (rate[2] ? 1_000 : 1);
     }
+    if (damage.test(line)) this.#listeners.onDamage(line.includes('in I frame'));
     if (!/\[(?:error|fatal|panic)\]/.test(line)) return;
     if (/Error while decoding|error while decoding|Error submitting packet/.test(line)) this.#decodeErrors += 1;
     this.#complaints.push(this.#redact(line));
     if (this.#complaints.length > keptComplaints) this.#complaints.shift();
   }
 }
+
+/** What the decoders of H.264, H.265, MPEG-4 and MJPEG say of a frame that they had to patch. */
+const damage =
+  /concealing \d+ DC|corrupt decoded frame|error while decoding|Error submitting (?:a )?packet|Could not find ref with POC|reference picture missing|Missing reference|EOI missing|overread \d/i;
 
 /** Without ffmpeg's addresses and levels. */
 const sentence = (line: string): string =>

@@ -13,6 +13,8 @@ export interface AssemblerOptions {
   /** `every`: without a free slot the bytes wait; `newest`: they are given up. */
   readonly frames: 'newest' | 'every';
   readonly clock: Clock;
+  /** Asked at the end of each frame: whether the reader may see it. */
+  readonly isSound: () => boolean;
   readonly onFrame: () => void;
 }
 
@@ -31,7 +33,7 @@ export class FrameAssembler {
    * @returns how many bytes were taken: all of them, but in `every` mode only what there is room for
    */
   push(chunk: Uint8Array, source: PictureSize): number {
-    const { frameBytes, frames, queue } = this.#options;
+    const { frameBytes, frames } = this.#options;
     let taken = 0;
     while (taken < chunk.length) {
       if (this.#filled === 0 && !this.#begin() && frames === 'every') return taken;
@@ -40,12 +42,8 @@ export class FrameAssembler {
       this.#filled += count;
       taken += count;
       if (this.#filled < frameBytes) break;
-      const slot = this.#slot;
-      this.#slot = undefined;
       this.#filled = 0;
-      if (slot) queue.deliver(slot, this.#capturedAt, source);
-      else queue.lose();
-      this.#options.onFrame();
+      this.#finish(source);
     }
     return taken;
   }
@@ -54,6 +52,16 @@ export class FrameAssembler {
   close(): void {
     if (this.#slot) this.#options.queue.release(this.#slot);
     this.#slot = undefined;
+  }
+
+  #finish(source: PictureSize): void {
+    const { queue, isSound, onFrame } = this.#options;
+    const slot = isSound() ? this.#slot : undefined;
+    if (slot) {
+      this.#slot = undefined;
+      queue.deliver(slot, this.#capturedAt, source);
+    } else queue.lose();
+    onFrame();
   }
 
   #begin(): boolean {

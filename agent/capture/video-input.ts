@@ -12,9 +12,9 @@ const containers =
 
 /** Frames whose references are missing stay inside the decoder. */
 const wholeFramesOnly = ['-flags', '-output_corrupt'];
-const noDelay = ['-fflags', 'nobuffer+discardcorrupt', '-flags', '+low_delay-output_corrupt'];
-/** How much of a stream may be looked at before its first picture, in microseconds. */
-const analysis = ['-analyzeduration', '3000000'];
+const noDelay = ['-fflags', '+discardcorrupt', '-flags', '+low_delay-output_corrupt'];
+/** Looks at a stream, 3 s at most, only until its pictures can be decoded: what it saw is shown, the first key frame too. */
+const analysis = ['-analyzeduration', '3000000', '-fpsprobesize', '0'];
 
 const trusting = (protocols: string, formats: string): string[] => [
   '-protocol_whitelist',

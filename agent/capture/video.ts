@@ -3,14 +3,16 @@
  *
  *   ffmpeg --pipe:1--> FrameAssembler -> FrameQueue
  *          --pipe:3--> JpegSplitter -> PictureRing
- *          --stderr--> FfmpegReport (size of the source, complaints)
+ *          --pipe:4--> DamageGate (key frames) <-- complaints --.
+ *          --stderr--> FfmpegReport (size of the source) -------'
  *   Watchdog: no frames -> SIGTERM, later SIGKILL
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
-import { type VideoInput, ffmpegArguments } from './ffmpeg-arguments.ts';
+import { type VideoInput, ffmpegArguments, keyFrameBytes } from './ffmpeg-arguments.ts';
+import { DamageGate } from './damage-gate.ts';
 import { FfmpegReport } from './ffmpeg-report.ts';
 import { FrameAssembler } from './frame-assembler.ts';
 import { JpegSplitter } from './jpeg-splitter.ts';
@@ -62,6 +64,8 @@ class Run {
   readonly #report: FfmpegReport;
   readonly #assembler: FrameAssembler;
   readonly #firstFrame: number;
+  /** Live only: a replay sees every frame, always the same ones. */
+  readonly #gate: DamageGate | undefined;
   readonly #held: { chunk: Buffer; stream: Readable }[] = [];
   #source: PictureSize | undefined;
 
@@ -70,21 +74,40 @@ class Run {
     this.#sink = sink;
     this.#firstFrame = queue.decoded;
     this.watchdog = new Watchdog(clock, camera.stallAfter);
-    this.#report = new FfmpegReport({ onSource: (source) => this.#sourceIs(source) }, video.redact);
+    this.#gate = frames === 'newest' ? new DamageGate(clock) : undefined;
+    this.#report = new FfmpegReport(
+      {
+        onSource: (source) => this.#sourceIs(source),
+        onDamage: (inKeyFrame) => this.#gate?.damage(inKeyFrame),
+      },
+      video.redact,
+    );
     this.#assembler = new FrameAssembler({
       queue,
       frames,
       clock,
       frameBytes: 3 * format.width * format.height,
+      isSound: () => this.#gate?.isOpen() ?? true,
       onFrame: () => this.#frameCame(),
     });
     const [command = ffmpeg.path, ...rest] = [
       ...ffmpeg.tether,
       ffmpeg.path,
-      ...ffmpegArguments(ffmpeg, video.input, { format, pictures, maxFps: camera.maxFps }),
+      ...ffmpegArguments(ffmpeg, video.input, {
+        format,
+        pictures,
+        maxFps: camera.maxFps,
+        keyFrames: frames === 'newest',
+      }),
     ];
     this.#child = spawn(command, rest, {
-      stdio: [video.feed ? 'pipe' : 'ignore', 'pipe', 'pipe', pictures ? 'pipe' : 'ignore'],
+      stdio: [
+        video.feed ? 'pipe' : 'ignore',
+        'pipe',
+        'pipe',
+        pictures ? 'pipe' : 'ignore',
+        this.#gate ? 'pipe' : 'ignore',
+      ],
       env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
     });
     if (this.#child.pid) sink.onProcess(this.#child.pid, true);
@@ -122,8 +145,10 @@ class Run {
   /** Exit codes say nothing: frames and complaints do. */
   judge(): OutpostError | undefined {
     const frames = this.#sink.queue.decoded - this.#firstFrame;
-    if (this.#report.decodeErrors > 0) {
-      this.#sink.log.warn('Some of the video could not be decoded.', { errors: this.#report.decodeErrors, frames });
+    const { decodeErrors } = this.#report;
+    if (decodeErrors > 0) {
+      const incidents = this.#gate?.incidents;
+      this.#sink.log.warn('Some of the video could not be decoded.', { errors: decodeErrors, frames, incidents });
     }
     const problem = this.#report.problem();
     if (frames > 0) return problem;
@@ -157,6 +182,8 @@ class Run {
     stdin?.on('error', () => undefined);
     stderr?.on('data', (chunk: Buffer) => this.#report.push(chunk));
     if (stdout) stdout.on('data', (chunk: Buffer) => this.#take(chunk, stdout));
+    const keyFrames = stdio[4] as Readable | null | undefined;
+    keyFrames?.on('data', (chunk: Buffer) => this.#keyFrames(chunk.length));
     const pictures = stdio[3] as Readable | null | undefined;
     if (pictures && this.#sink.pictures) this.#collect(pictures, this.#sink.pictures.everyFrames);
   }
@@ -190,6 +217,10 @@ class Run {
   #frameCame(): void {
     this.watchdog.feed();
     if (this.#source) this.#sink.onFrame(this.#source, this.#report.fps);
+  }
+
+  #keyFrames(bytes: number): void {
+    for (let count = Math.ceil(bytes / keyFrameBytes); count > 0; count -= 1) this.#gate?.keyFrame();
   }
 
   #collect(stream: Readable, everyFrames: number): void {
