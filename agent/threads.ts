@@ -1,5 +1,6 @@
 /** The threads of this program by name: which room runs when main starts in a worker. */
 import type { Packaged } from '#agent/core/program.ts';
+import type { OutboxThreadData } from '#agent/outbox/thread.ts';
 import type { DetectionThreadData } from '#agent/vision/detection-thread.ts';
 
 export interface ThreadData {
@@ -13,6 +14,11 @@ export async function runThread(data: ThreadData): Promise<void> {
     case 'detection': {
       const { runDetectionThread } = await import('#agent/vision/detection-thread.ts');
       await runDetectionThread(data as unknown as DetectionThreadData);
+      return;
+    }
+    case 'outbox': {
+      const { runOutboxThread } = await import('#agent/outbox/thread.ts');
+      runOutboxThread(data as unknown as OutboxThreadData);
       return;
     }
     default:

@@ -42,7 +42,10 @@ export function toStoreError(thrown: unknown, path: string): OutpostError {
   if (isDiskFull(thrown)) return as('outbox-full', 'The disk is full. Free space on it; what is stored stays.');
   if (isCorrupt(thrown)) return as('outbox-corrupt');
   if (/^SQLITE_READONLY|^EROFS|^EACCES|^EPERM/.test(sqlite))
-    return as('outbox-unavailable', 'The folder cannot be written. Check its owner, and whether the disk is read-only.');
+    return as(
+      'outbox-unavailable',
+      'The folder cannot be written. Check its owner, and whether the disk is read-only.',
+    );
   if (/^SQLITE_CANTOPEN|^ENOENT|^ENOTDIR/.test(sqlite))
     return as('outbox-unavailable', 'The folder is missing or cannot be opened. Check storage.path.');
   if (sqlite === '') return as('internal');

@@ -72,6 +72,7 @@ export const eventData = {
     detail: z.string().optional(),
   }),
   dropped: z.strictObject({
+    epoch: z.string().optional().meta({ description: 'of the events given up, when it is not that of this event' }),
     lane: z.string(),
     first: z.string().meta({ description: 'first sequence number given up, decimal' }),
     last: z.string(),

@@ -1,0 +1,59 @@
+/**
+ * An Event as CloudEvents 1.0 in JSON, encoded once; the sequence number is spliced in when the store assigns it.
+ *
+ *   {"specversion":"1.0","id":"e-8f3c2a10-event-  42  ","source":…,"lane":"event","seq":"  42  ","boot":…,"data":{…}}
+ *   `------------- head ------------------------'     `----------- middle -------------'      `------ tail ------'
+ *
+ * The head is the same for all events of an epoch and a lane, so the writer keeps it. Golden vectors:
+ * `golden/cloudevents.json`.
+ */
+import type { ClockQuality } from './envelope.ts';
+import { type Event, eventType } from './event.ts';
+import type { Lane } from './lane.ts';
+
+/** Content types of the MQTT binding, and of the JSON batch format. */
+export const contentTypes = {
+  one: 'application/cloudevents+json',
+  batch: 'application/cloudevents-batch+json',
+} as const;
+
+/** Where an event is born. */
+export interface Origin {
+  readonly device: string;
+  readonly epoch: string;
+  /** Counted by the store, one for each boot of the machine. */
+  readonly boot: number;
+}
+
+/** All but the sequence number. */
+export interface EncodedEvent {
+  readonly middle: string;
+  readonly tail: string;
+}
+
+export const encodeHead = (epoch: string, lane: Lane): string =>
+  `{"specversion":"1.0","id":"e-${epoch.slice(0, 8)}-${lane}-`;
+
+export function encodeEvent(event: Event, origin: Origin, clock: ClockQuality): EncodedEvent {
+  const source = JSON.stringify(`/outpost/${origin.device}`);
+  const time = isoTime(event.wallMs);
+  return {
+    middle:
+      `","source":${source},"type":"${eventType(event)}","time":"${time}",` +
+      `"subject":${JSON.stringify(event.subject)},"datacontenttype":"application/json",` +
+      `"epoch":"${origin.epoch}","lane":"${event.lane}","seq":"`,
+    tail:
+      `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}",` +
+      `"data":${JSON.stringify(event.data)}}`,
+  };
+}
+
+/** The whole JSON object. */
+export const spliceSequence = (head: string, { middle, tail }: EncodedEvent, seq: bigint | number): string =>
+  head + seq + middle + seq + tail;
+
+/** RFC 3339; a clock beyond what a date can hold is shown as its nearest end, never an exception. */
+function isoTime(wallMs: number): string {
+  const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+  return new Date(Math.min(last, Math.max(0, Number.isFinite(wallMs) ? wallMs : 0))).toISOString();
+}

@@ -1,0 +1,130 @@
+/**
+ * From a folder to a store that can be trusted, in the writer thread.
+ *
+ *   lock -> open, check --damaged--> keep aside, begin anew, take over what can be read, declare the rest
+ *        -> who am I: another device or machine begins a new epoch, another boot counts one up
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutpostError } from '#agent/core/errors.ts';
+import { isCorrupt, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
+import { lockStore } from './lock.ts';
+import type { Opened, WriterOptions } from './protocol.ts';
+import { Reserve } from './reserve.ts';
+import { Rows } from './rows.ts';
+import { type Damaged, openDamaged } from './salvage.ts';
+import { openStoreFile } from './schema.ts';
+import { Slots } from './slots.ts';
+import { Store } from './store.ts';
+import { takeOver } from './take-over.ts';
+
+export interface OpenedStore {
+  readonly store: Store;
+  readonly opened: Opened;
+  close(): void;
+}
+
+/** Larger stores are not read through at every start, only after they were found damaged. */
+const checkedBytes = 256 * 1024 * 1024;
+
+/** @throws OutpostError, SqliteError or a system error when the store cannot be opened at all */
+export function openStore(options: WriterOptions): OpenedStore {
+  mkdirSync(options.path, { recursive: true, mode: 0o750 });
+  const lock = lockStore(options.path);
+  try {
+    return openLocked(options, lock);
+  } catch (thrown) {
+    lock.close();
+    throw thrown;
+  }
+}
+
+function openLocked(options: WriterOptions, lock: Sqlite): OpenedStore {
+  const file = join(options.path, 'outbox.db');
+  const reserve = new Reserve(options.path, options.maxSizeBytes);
+  const { db, keptAside } = openChecked(file, options);
+  const damaged = keptAside === undefined ? undefined : openDamaged(keptAside);
+  try {
+    const begun = db.transaction(() => begin(db, options, damaged)).immediate();
+    const store = new Store(db, begun.slots, { ...options, origin: begun.origin, reserve });
+    reserve.restore(options.now.monoMs);
+    const { epoch, boot } = begun.origin;
+    return {
+      store,
+      opened: { epoch, boot, slots: begun.slots.state(), keptAside, salvaged: begun.salvaged },
+      close: () => {
+        db.close();
+        lock.close();
+      },
+    };
+  } catch (thrown) {
+    db.close();
+    throw thrown;
+  } finally {
+    damaged?.close();
+  }
+}
+
+function begin(db: Sqlite, options: WriterOptions, damaged: Damaged | undefined) {
+  const origin = identify(db, options, damaged?.boot ?? 0);
+  const slots = new Slots(db, origin);
+  slots.begin();
+  const salvaged = damaged ? takeOver(db, slots, new Rows(db, slots, origin), damaged, options.now) : 0;
+  slots.persist();
+  return { origin, slots, salvaged };
+}
+
+function identify(db: Sqlite, { device, bootId, machineId, now }: WriterOptions, bootBefore: number) {
+  const get = db.prepare('SELECT value FROM meta WHERE key = ?').pluck();
+  const read = (key: string): string | undefined => get.get(key) as string | undefined;
+  const set = db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value');
+  const isSame = read('device') === device && read('machine_id') === machineId;
+  const epoch = (isSame ? read('epoch') : undefined) ?? randomBytes(16).toString('hex');
+  const bootSoFar = Number(read('boot') ?? bootBefore);
+  const boot = read('boot_id') === bootId ? bootSoFar : bootSoFar + 1;
+  if (read('epoch') !== epoch) set.run('epoch_began', new Date(Math.max(0, now.wallMs)).toISOString());
+  for (const [key, value] of Object.entries({ device, machine_id: machineId, epoch, boot_id: bootId, boot })) {
+    if (read(key) !== String(value)) set.run(key, String(value));
+  }
+  return { device, epoch, boot };
+}
+
+function openChecked(file: string, options: WriterOptions): { db: Sqlite; keptAside: string | undefined } {
+  try {
+    const db = openStoreFile(file);
+    if (isSound(db, file, options.suspect)) return { db, keptAside: undefined };
+    db.close();
+  } catch (thrown) {
+    if (thrown instanceof OutpostError || !isDamage(thrown)) throw thrown;
+  }
+  const keptAside = keepAside(file, options.now.wallMs);
+  return { db: openStoreFile(file), keptAside };
+}
+
+/** Also a database that is not ours: its tables are in the way, or missing. */
+const isDamage = (thrown: unknown): boolean => isCorrupt(thrown) || sqliteCode(thrown) === 'SQLITE_ERROR';
+
+function isSound(db: Sqlite, file: string, suspect: boolean): boolean {
+  try {
+    db.prepare('SELECT slot, epoch, lane, last_seq, acked_seq, depth, bytes FROM lane').all();
+    db.prepare('SELECT id, boot, mono_ms, expires_mono_ms, keep, json FROM outbox LIMIT 1').all();
+    db.prepare('SELECT key, value FROM meta').all();
+    if (!suspect && statSync(file).size > checkedBytes) return true;
+    return db.pragma('quick_check(1)', { simple: true }) === 'ok';
+  } catch (thrown) {
+    if (isDamage(thrown)) return false;
+    db.close();
+    throw thrown;
+  }
+}
+
+function keepAside(file: string, wallMs: number): string {
+  const stamp = new Date(Math.max(0, wallMs)).toISOString().replace(/[-:]|\.\d+/g, '');
+  let aside = file.replace(/\.db$/, `.damaged-${stamp}.db`);
+  for (let n = 2; existsSync(aside); n += 1) aside = file.replace(/\.db$/, `.damaged-${stamp}-${n}.db`);
+  renameSync(file, aside);
+  if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${aside}-wal`);
+  rmSync(`${file}-shm`, { force: true });
+  return aside;
+}

@@ -1,0 +1,372 @@
+/**
+ * The queue that never forgets: every event is on the disk before anybody is told of it.
+ *
+ *   append -.                                        .-> Envelope: lane, sequence number
+ *   append --> [gathered while one Job is in flight] --> writer thread: one transaction, one fsync
+ *   ack    -'                                        '-> peek: a batch as it will be sent
+ */
+import type { Clock } from '#agent/core/clock.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import type { Health } from '#agent/core/health.ts';
+import type { Log } from '#agent/core/log.ts';
+import { type Random, systemRandom } from '#agent/core/random.ts';
+import type { Origin } from '#agent/domain/cloudevent.ts';
+import type { Envelope } from '#agent/domain/envelope.ts';
+import type { Event } from '#agent/domain/event.ts';
+import { type Lane, lanes } from '#agent/domain/lane.ts';
+import { encodeAppend, StoredEnvelope } from './append.ts';
+import { type Host, systemHost } from './host.ts';
+import type { AckRequest, Answer, Job, Moment, Opened, PeekRequest, SlotState } from './protocol.ts';
+import { failureToError, Writer } from './writer.ts';
+
+export interface OutboxOptions {
+  /** Folder of the store; made when it is not there. */
+  readonly path: string;
+  readonly device: string;
+  /** Bytes of waiting events, one eighth of it for alarms and submissions alone. */
+  readonly maxSizeBytes: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: Random;
+  readonly health?: Health;
+  readonly host?: Host;
+}
+
+/** A place in a lane: older epochs lie before newer ones. */
+export interface Position {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+export interface Batch {
+  readonly lane: Lane;
+  readonly epoch: string;
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  /** One CloudEvents object, or an array of them. */
+  readonly bytes: Uint8Array;
+}
+
+export interface BatchLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+/** What waits in a lane, over all epochs; numbers of the current one. */
+export interface LaneState {
+  readonly depth: number;
+  readonly bytes: number;
+  /** Lowest number that waits; 0 when none does. */
+  readonly firstSeq: number;
+  /** Highest number that was ever given. */
+  readonly lastSeq: number;
+  /** Age of the oldest that waits, when it is of this boot. */
+  readonly oldestAgeMs: number | undefined;
+}
+
+export interface Outbox extends AsyncDisposable {
+  /** 128 random bits, born with the store; another one after the store was lost, or the device renamed. */
+  readonly epoch: string;
+  readonly boot: number;
+  readonly state: Readonly<Record<Lane, LaneState>>;
+  /** Every (epoch, lane) that the store knows. */
+  readonly slots: readonly SlotState[];
+  /**
+   * All or nothing, in one durable transaction that it may share with others.
+   * @throws OutpostError `outbox-full`, `outbox-unavailable`, `outbox-busy`, `event-too-large`: nothing of it is stored
+   */
+  append(events: readonly Event[]): Promise<readonly Envelope[]>;
+  /** The next events after a place, as one publish; undefined when none wait. */
+  peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined>;
+  /** Removes everything up to a place, save the ranges in `missing`. */
+  ack(lane: Lane, upto: Position, missing?: readonly (readonly [first: number, last: number])[]): Promise<void>;
+  /** Told of lanes with new events. @returns a function that ends the subscription */
+  onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
+}
+
+interface Waiting<Request, Result> {
+  readonly request: Request;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: OutpostError) => void;
+}
+
+/** Events in one Job: the transaction stays short, and so does the copying to the thread. */
+const mostEventsAJob = 1_024;
+/** Events that wait for the disk; beyond it producers are refused. */
+const mostWaiting = 65_536;
+
+/** @throws OutpostError `outbox-locked`, `outbox-newer`, `outbox-not-durable`, `outbox-full`, `outbox-unavailable` */
+export async function openOutbox(options: OutboxOptions): Promise<Outbox> {
+  const outbox = new DurableOutbox(options);
+  await outbox.open();
+  return outbox;
+}
+
+class DurableOutbox implements Outbox {
+  readonly #options: OutboxOptions;
+  readonly #host: Host;
+  readonly #writer: Writer;
+  readonly #listeners = new Set<(lanes: ReadonlySet<Lane>) => void>();
+  #appends: Waiting<readonly Event[], readonly Envelope[]>[] = [];
+  #waitingEvents = 0;
+  #acks: Waiting<AckRequest, void>[] = [];
+  #peeks: Waiting<PeekRequest, Batch | undefined>[] = [];
+  #running: Promise<void> | undefined;
+  #down: OutpostError | undefined;
+  #closed = false;
+  #origin: Origin;
+  #slots: readonly SlotState[] = [];
+
+  constructor(options: OutboxOptions) {
+    const { path, device, maxSizeBytes, clock, log, random = systemRandom } = options;
+    this.#options = options;
+    this.#host = options.host ?? systemHost(clock);
+    this.#origin = { device, epoch: '', boot: 0 };
+    const { bootId, machineId } = this.#host;
+    this.#writer = new Writer({
+      options: () => ({ path, device, maxSizeBytes, bootId, machineId, now: this.#now() }),
+      clock,
+      random,
+      log,
+      events: { opened: (opened) => this.#opened(opened), down: (error) => this.#refuseAll(error) },
+    });
+  }
+
+  get epoch(): string {
+    return this.#origin.epoch;
+  }
+
+  get boot(): number {
+    return this.#origin.boot;
+  }
+
+  get slots(): readonly SlotState[] {
+    return this.#slots;
+  }
+
+  get state(): Readonly<Record<Lane, LaneState>> {
+    return Object.fromEntries(lanes.map((lane) => [lane, this.#laneState(lane)])) as Record<Lane, LaneState>;
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#writer.open();
+    } catch (thrown) {
+      this.#closed = true;
+      throw thrown;
+    }
+  }
+
+  async append(events: readonly Event[]): Promise<readonly Envelope[]> {
+    if (events.length === 0) return [];
+    this.#checkOpen();
+    if (this.#waitingEvents + events.length > mostWaiting && this.#waitingEvents > 0) {
+      throw new OutpostError('outbox-busy', undefined, { context: { waiting: this.#waitingEvents } });
+    }
+    this.#waitingEvents += events.length;
+    return await new Promise((resolve, reject) => {
+      this.#appends.push({ request: events, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
+    this.#checkOpen();
+    return await new Promise((resolve, reject) => {
+      this.#peeks.push({ request: { lane, after, ...limits }, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  async ack(lane: Lane, upto: Position, missing: AckRequest['missing'] = []): Promise<void> {
+    this.#checkOpen();
+    await new Promise<void>((resolve, reject) => {
+      const request = { lane, epoch: upto.epoch, upto: upto.seq, missing };
+      this.#acks.push({ request, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What was asked for before is still written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    while (this.#running) await this.#running;
+    await this.#writer.close();
+    this.#refuseAll(new OutpostError('outbox-closed'));
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new OutpostError('outbox-closed');
+    if (this.#down) throw this.#down;
+  }
+
+  #now(): Moment {
+    const { clock } = this.#options;
+    return { wallMs: clock.wallMs(), monoMs: clock.monoMs(), clock: this.#host.clockQuality() };
+  }
+
+  /** Runs Jobs one after the other while there is something to do. */
+  #pump(): void {
+    if (this.#running || !this.#writer.isOpen) return;
+    this.#running = this.#runJobs().finally(() => {
+      this.#running = undefined;
+      if (this.#hasWork()) this.#pump();
+    });
+  }
+
+  #hasWork(): boolean {
+    return this.#appends.length > 0 || this.#acks.length > 0 || this.#peeks.length > 0;
+  }
+
+  async #runJobs(): Promise<void> {
+    // what the same turn of the loop still brings goes along
+    await Promise.resolve();
+    while (this.#hasWork() && this.#writer.isOpen) await this.#runJob();
+  }
+
+  async #runJob(): Promise<void> {
+    const now = this.#now();
+    const appends = this.#takeAppends();
+    const encoded = appends.flatMap((waiting) => {
+      try {
+        return [{ waiting, append: encodeAppend(waiting.request, this.#origin, now.clock) }];
+      } catch (thrown) {
+        waiting.reject(toOutpostError(thrown));
+        return [];
+      }
+    });
+    const acks = this.#acks.splice(0);
+    const peeks = this.#peeks.splice(0);
+    const job: Job = {
+      now,
+      appends: encoded.map(({ append }) => append.request),
+      acks: foldAcks(acks.map(({ request }) => request)),
+      peeks: peeks.map(({ request }) => request),
+    };
+    const everyone = [...encoded.map(({ waiting }) => waiting), ...acks, ...peeks];
+    try {
+      const answer = await this.#writer.run(job);
+      this.#take(answer);
+      for (const [index, { waiting, append }] of encoded.entries()) {
+        const result = answer.appends[index];
+        if (result && !('code' in result)) waiting.resolve(this.#envelopes(append.encoded, waiting.request, result));
+        else waiting.reject(result ? failureToError(result) : new OutpostError('internal'));
+      }
+      for (const { resolve, reject } of acks) {
+        if (answer.acks) reject(failureToError(answer.acks));
+        else resolve();
+      }
+      for (const [index, { request, resolve, reject }] of peeks.entries()) {
+        if ('code' in answer.peeks) reject(failureToError(answer.peeks));
+        else {
+          const batch = answer.peeks[index];
+          resolve(batch && { lane: request.lane, ...batch });
+        }
+      }
+      this.#tell(encoded.map(({ waiting }) => waiting.request).filter((_events, index) => isStored(answer, index)));
+    } catch (thrown) {
+      const error = toOutpostError(thrown);
+      for (const { reject } of everyone) reject(error);
+    }
+  }
+
+  #takeAppends(): Waiting<readonly Event[], readonly Envelope[]>[] {
+    let events = 0;
+    let count = 0;
+    for (const { request } of this.#appends) {
+      if (count > 0 && events + request.length > mostEventsAJob) break;
+      events += request.length;
+      count += 1;
+    }
+    this.#waitingEvents -= events;
+    return this.#appends.splice(0, count);
+  }
+
+  #envelopes(
+    encoded: ReturnType<typeof encodeAppend>['encoded'],
+    events: readonly Event[],
+    seqs: readonly number[],
+  ): Envelope[] {
+    const { epoch } = this.#origin;
+    return events.flatMap(({ lane }, index) => {
+      const [event, seq] = [encoded[index], seqs[index]];
+      return event && seq !== undefined ? [new StoredEnvelope(epoch, lane, seq, event)] : [];
+    });
+  }
+
+  #take(answer: Answer): void {
+    if (answer.slots.length > 0) this.#slots = answer.slots;
+    if (answer.dropped > 0) {
+      this.#options.log.warn('Events were given up for want of room.', { bytes: answer.dropped });
+    }
+    const isFull = answer.appends.some((result) => 'code' in result && result.code === 'outbox-full');
+    if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
+    else if (answer.appends.length > 0) this.#options.health?.clear('outbox-full', 'agent');
+  }
+
+  #opened({ epoch, boot, slots, keptAside, salvaged }: Opened): void {
+    this.#origin = { device: this.#options.device, epoch, boot };
+    this.#slots = slots;
+    this.#down = undefined;
+    if (keptAside !== undefined) {
+      this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
+      this.#options.health?.set(
+        'outbox-lost',
+        'agent',
+        `${salvaged} events were taken over; the old file: ${keptAside}`,
+      );
+    }
+    this.#tell([]);
+    this.#pump();
+  }
+
+  #refuseAll(error: OutpostError): void {
+    this.#down = error;
+    this.#waitingEvents = 0;
+    for (const { reject } of [...this.#appends.splice(0), ...this.#acks.splice(0), ...this.#peeks.splice(0)]) {
+      reject(error);
+    }
+  }
+
+  #tell(appended: readonly (readonly Event[])[]): void {
+    const touched = new Set(appended.flatMap((events) => events.map(({ lane }) => lane)));
+    if (touched.size === 0) for (const { lane, depth } of this.#slots) if (depth > 0) touched.add(lane);
+    for (const listener of this.#listeners) listener(touched);
+  }
+
+  #laneState(lane: Lane): LaneState {
+    const of = this.#slots.filter((slot) => slot.lane === lane);
+    const current = of.find(({ epoch }) => epoch === this.#origin.epoch);
+    const oldest = of.find(({ depth }) => depth > 0)?.oldestMonoMs;
+    return {
+      depth: of.reduce((sum, { depth }) => sum + depth, 0),
+      bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
+      firstSeq: current?.first ?? 0,
+      lastSeq: current?.last ?? 0,
+      oldestAgeMs: oldest === undefined ? undefined : Math.max(0, this.#options.clock.monoMs() - oldest),
+    };
+  }
+}
+
+const isStored = ({ appends }: Answer, index: number): boolean => Array.isArray(appends[index]);
+
+/** Plain acknowledgements of one lane: only the highest counts. */
+function foldAcks(requests: readonly AckRequest[]): AckRequest[] {
+  const highest = new Map<string, AckRequest>();
+  const others: AckRequest[] = [];
+  for (const request of requests) {
+    if (request.missing.length > 0) others.push(request);
+    else {
+      const key = `${request.epoch} ${request.lane}`;
+      if ((highest.get(key)?.upto ?? 0) < request.upto) highest.set(key, request);
+    }
+  }
+  return [...highest.values(), ...others];
+}

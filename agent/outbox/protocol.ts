@@ -1,0 +1,116 @@
+/**
+ * What the main thread and the writer thread say to each other: one Job in flight, one Answer to each.
+ *
+ *   Outbox (main) -- Job: appends, acks, peeks --> writer: one transaction, then the reads
+ *                 <-- Answer: numbers, refusals, state of the lanes, batches --
+ */
+import type { ClockQuality } from '#agent/domain/envelope.ts';
+import type { ErrorCode } from '#agent/core/error-codes.ts';
+import type { Lane } from '#agent/domain/lane.ts';
+
+/** A moment, as the main thread's clock has it. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monoMs: number;
+  readonly clock: ClockQuality;
+}
+
+export interface WriterOptions {
+  readonly path: string;
+  readonly device: string;
+  readonly maxSizeBytes: number;
+  /** Names this boot of the machine; another one means that monotonic time began anew. */
+  readonly bootId: string;
+  /** Names this machine; another one means that the disk was cloned. */
+  readonly machineId: string;
+  /** The store was found damaged while it was open: read it through, whatever its size. */
+  readonly suspect: boolean;
+  readonly now: Moment;
+}
+
+/** Events of one append, side by side: lane index, monotonic time, and two texts each. */
+export interface AppendRequest {
+  readonly lanes: readonly number[];
+  readonly monoMs: readonly number[];
+  /** middle, tail, middle, tail … of cloudevent.ts */
+  readonly texts: readonly string[];
+}
+
+export interface AckRequest {
+  readonly lane: Lane;
+  readonly epoch: string;
+  readonly upto: number;
+  /** Ranges at or below `upto` that stay. */
+  readonly missing: readonly (readonly [first: number, last: number])[];
+}
+
+export interface PeekRequest {
+  readonly lane: Lane;
+  readonly after: { readonly epoch: string; readonly seq: number } | undefined;
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+export interface Job {
+  readonly now: Moment;
+  readonly appends: readonly AppendRequest[];
+  readonly acks: readonly AckRequest[];
+  readonly peeks: readonly PeekRequest[];
+}
+
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+export interface PeekedBatch {
+  readonly epoch: string;
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One (epoch, lane). */
+export interface SlotState {
+  readonly epoch: string;
+  readonly lane: Lane;
+  readonly last: number;
+  readonly depth: number;
+  readonly bytes: number;
+  /** Lowest number that waits; 0 when none does. */
+  readonly first: number;
+  /** Monotonic time of that event when it is of this boot. */
+  readonly oldestMonoMs: number | undefined;
+}
+
+export interface Answer {
+  /** For each append its numbers, or why it was refused. */
+  readonly appends: readonly (readonly number[] | Failure)[];
+  readonly acks: Failure | undefined;
+  readonly peeks: readonly (PeekedBatch | undefined)[] | Failure;
+  readonly slots: readonly SlotState[];
+  /** What was given up in this transaction. */
+  readonly dropped: number;
+  /** True when the writer cannot go on and is to be started again. */
+  readonly broken: boolean;
+}
+
+export interface Opened {
+  readonly epoch: string;
+  readonly boot: number;
+  readonly slots: readonly SlotState[];
+  /** Where a damaged store was kept, when there was one. */
+  readonly keptAside: string | undefined;
+  /** Events taken over from it. */
+  readonly salvaged: number;
+}
+
+export type FromWriter =
+  | { readonly kind: 'opened'; readonly opened: Opened }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'answer'; readonly answer: Answer };
+
+export type ToWriter = { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };

@@ -1,0 +1,93 @@
+/**
+ * The tables of the store, and how they come to be: `user_version` counts the migrations. README.md documents them.
+ *
+ *   meta    what the store is: device, epoch, boot …
+ *   lane    one row for each (epoch, lane): its slot, the highest number given, what waits
+ *   outbox  the waiting events, as the JSON text that will be sent
+ *   dropped the ledger of what was given up
+ */
+import { type Sqlite, openSqlite } from '#agent/core/sqlite.ts';
+import { OutpostError } from '#agent/core/errors.ts';
+
+export const storeVersion = 1;
+/** `OUTP` */
+const applicationId = 0x4f555450;
+
+/** Sequence numbers take the lower 40 bits of an outbox id, the lane's slot the 13 above: exact in a JS number. */
+export const slotSize = 2 ** 40;
+export const idOf = (slot: number, seq: number): number => slot * slotSize + seq;
+export const seqOf = (id: number): number => id % slotSize;
+
+const tables = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE lane (
+    slot INTEGER PRIMARY KEY,
+    epoch TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    acked_seq INTEGER NOT NULL DEFAULT 0,
+    depth INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (epoch, lane)
+  ) STRICT;
+  CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    boot INTEGER NOT NULL,
+    mono_ms INTEGER NOT NULL,
+    expires_mono_ms INTEGER,
+    keep INTEGER NOT NULL,
+    json TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE dropped (
+    id INTEGER PRIMARY KEY,
+    slot INTEGER NOT NULL REFERENCES lane (slot),
+    first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    declared_seq INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX dropped_slot ON dropped (slot, first_seq);
+  CREATE VIEW waiting AS
+    SELECT lane.epoch, lane.lane, outbox.id % 1099511627776 AS seq, outbox.boot, outbox.mono_ms, outbox.json
+    FROM outbox JOIN lane ON lane.slot = outbox.id / 1099511627776;
+`;
+
+/**
+ * Opens or creates the store so that a commit is on the disk when it returns, and reads back that it is so.
+ * @throws OutpostError `outbox-newer`, `outbox-not-durable`; SqliteError for everything else
+ */
+export function openStoreFile(path: string): Sqlite {
+  const db = openSqlite(path, { busyMs: 5_000 });
+  try {
+    db.pragma('page_size = 8192');
+    const mode = db.pragma('journal_mode = WAL', { simple: true });
+    db.pragma('synchronous = FULL');
+    const synchronous = db.pragma('synchronous', { simple: true });
+    if (mode !== 'wal' || synchronous !== 2) {
+      throw new OutpostError('outbox-not-durable', undefined, { context: { path, mode, synchronous } });
+    }
+    db.pragma('cache_size = -16384');
+    db.pragma('journal_size_limit = 16777216');
+    db.pragma('trusted_schema = OFF');
+    migrate(db, path);
+    return db;
+  } catch (thrown) {
+    db.close();
+    throw thrown;
+  }
+}
+
+function migrate(db: Sqlite, path: string): void {
+  const version = Number(db.pragma('user_version', { simple: true }));
+  if (version > storeVersion) {
+    throw new OutpostError('outbox-newer', undefined, { context: { path, version, known: storeVersion } });
+  }
+  if (version === storeVersion) return;
+  db.transaction(() => {
+    db.pragma(`application_id = ${applicationId}`);
+    db.exec(tables);
+    db.pragma(`user_version = ${storeVersion}`);
+  }).immediate();
+}

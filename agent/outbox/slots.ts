@@ -1,0 +1,146 @@
+/**
+ * The counters of every (epoch, lane): in memory for speed, in table `lane` for truth, changed in one transaction.
+ *
+ *   remember -> change -> persist -> commit        or        -> rollback -> restore what was remembered
+ */
+import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
+import { encodeHead, type Origin } from '#agent/domain/cloudevent.ts';
+import { type Lane, isLane, lanes } from '#agent/domain/lane.ts';
+import type { SlotState } from './protocol.ts';
+import { OutpostError } from '#agent/core/errors.ts';
+import { idOf, seqOf } from './schema.ts';
+
+export interface Slot {
+  readonly slot: number;
+  readonly epoch: string;
+  readonly lane: Lane;
+  /** The part of the JSON before the first sequence number. */
+  readonly head: string;
+  last: number;
+  acked: number;
+  depth: number;
+  bytes: number;
+  first: number;
+  oldestMonoMs: number | undefined;
+}
+
+interface LaneRow {
+  readonly slot: number;
+  readonly epoch: string;
+  readonly lane: string;
+  readonly last_seq: number;
+  readonly acked_seq: number;
+  readonly depth: number;
+  readonly bytes: number;
+}
+
+export class Slots {
+  readonly #db: Sqlite;
+  readonly #origin: Origin;
+  readonly #all: Slot[] = [];
+  readonly #touched = new Set<Slot>();
+  readonly #update: Statement<[number, number, number, number, number]>;
+  readonly #oldest: Statement<[number, number], { id: number; boot: number; mono_ms: number }>;
+  readonly #current = new Map<Lane, Slot>();
+  #before: Slot[] = [];
+
+  constructor(db: Sqlite, origin: Origin) {
+    this.#db = db;
+    this.#origin = origin;
+    this.#update = db.prepare<[number, number, number, number, number]>(
+      'UPDATE lane SET last_seq = ?, acked_seq = ?, depth = ?, bytes = ? WHERE slot = ?',
+    );
+    this.#oldest = db.prepare<[number, number], { id: number; boot: number; mono_ms: number }>(
+      'SELECT id, boot, mono_ms FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT 1',
+    );
+    for (const row of db.prepare('SELECT * FROM lane ORDER BY slot').all() as LaneRow[]) this.#load(row);
+  }
+
+  /** All slots of a lane, oldest epoch first. */
+  of(lane: Lane): Slot[] {
+    return this.#all.filter((slot) => slot.lane === lane);
+  }
+
+  find(epoch: string, lane: Lane): Slot | undefined {
+    return this.#all.find((slot) => slot.epoch === epoch && slot.lane === lane);
+  }
+
+  /** The slot of this epoch. */
+  current(lane: Lane): Slot {
+    const slot = this.#current.get(lane);
+    if (!slot) throw new OutpostError('internal', `Lane ${lane} has no slot.`);
+    return slot;
+  }
+
+  /** Gives each lane of this epoch its slot. Inside a transaction. */
+  begin(): void {
+    const { epoch } = this.#origin;
+    for (const lane of lanes) this.#current.set(lane, this.find(epoch, lane) ?? this.create(epoch, lane));
+  }
+
+  create(epoch: string, lane: Lane): Slot {
+    const slot = (this.#all.at(-1)?.slot ?? 0) + 1;
+    this.#db.prepare('INSERT INTO lane (slot, epoch, lane) VALUES (?, ?, ?)').run(slot, epoch, lane);
+    return this.#load({ slot, epoch, lane, last_seq: 0, acked_seq: 0, depth: 0, bytes: 0 });
+  }
+
+  get totalBytes(): number {
+    return this.#all.reduce((sum, slot) => sum + slot.bytes, 0);
+  }
+
+  touch(slot: Slot): void {
+    this.#touched.add(slot);
+  }
+
+  /** Looks up the oldest row again, after rows went. */
+  refresh(slot: Slot): void {
+    const row = slot.depth > 0 ? this.#oldest.get(idOf(slot.slot, 0), idOf(slot.slot + 1, 0)) : undefined;
+    slot.first = row ? seqOf(row.id) : 0;
+    slot.oldestMonoMs = row && row.boot === this.#origin.boot ? row.mono_ms : undefined;
+  }
+
+  remember(): void {
+    this.#before = this.#all.map((slot) => ({ ...slot }));
+  }
+
+  persist(): void {
+    for (const { last, acked, depth, bytes, slot } of this.#touched) this.#update.run(last, acked, depth, bytes, slot);
+    this.#touched.clear();
+  }
+
+  restore(): void {
+    this.#touched.clear();
+    for (const [index, slot] of this.#all.entries()) Object.assign(slot, this.#before[index]);
+  }
+
+  state(): SlotState[] {
+    return this.#all.map(({ epoch, lane, last, depth, bytes, first, oldestMonoMs }) => ({
+      epoch,
+      lane,
+      last,
+      depth,
+      bytes,
+      first,
+      oldestMonoMs,
+    }));
+  }
+
+  #load(row: LaneRow): Slot {
+    const lane = isLane(row.lane) ? row.lane : 'audit';
+    const slot: Slot = {
+      slot: row.slot,
+      epoch: row.epoch,
+      lane,
+      head: encodeHead(row.epoch, lane),
+      last: row.last_seq,
+      acked: row.acked_seq,
+      depth: row.depth,
+      bytes: row.bytes,
+      first: 0,
+      oldestMonoMs: undefined,
+    };
+    this.refresh(slot);
+    this.#all.push(slot);
+    return slot;
+  }
+}

@@ -1,0 +1,72 @@
+/** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
+import { type MessagePort, parentPort } from 'node:worker_threads';
+import { toStoreError } from '#agent/core/sqlite.ts';
+import { openStore } from './open-store.ts';
+import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
+import { asFailure, type Store } from './store.ts';
+
+export interface OutboxThreadData {
+  readonly options: WriterOptions;
+}
+
+export function runOutboxThread({ options }: OutboxThreadData): void {
+  const port = parentPort;
+  if (!port) throw new Error('The writer runs in a thread.');
+  const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
+  try {
+    const { store, opened, close } = openStore(options);
+    serve(port, say, store, close, options.path);
+    say({ kind: 'opened', opened });
+  } catch (thrown) {
+    say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
+    port.close();
+  }
+}
+
+function serve(
+  port: MessagePort,
+  say: (message: FromWriter) => void,
+  store: Store,
+  close: () => void,
+  path: string,
+): void {
+  const end = (): void => {
+    close();
+    port.close();
+  };
+  port.on('message', (message: ToWriter) => {
+    if (message.kind === 'close') {
+      end();
+      return;
+    }
+    const answer = attempt(store, message.job, path);
+    say({ kind: 'answer', answer });
+    if (answer.broken) end();
+  });
+}
+
+function attempt(store: Store, job: Job, path: string): Answer {
+  try {
+    return store.run(job);
+  } catch (thrown) {
+    const failure = asFailure(toStoreError(thrown, path));
+    return {
+      appends: job.appends.map(() => failure),
+      acks: failure,
+      peeks: failure,
+      slots: [],
+      dropped: 0,
+      broken: true,
+    };
+  }
+}
+
+/** Batches are handed over, not copied, where they own their memory. */
+function transfers(message: FromWriter): ArrayBuffer[] {
+  if (message.kind !== 'answer' || !Array.isArray(message.answer.peeks)) return [];
+  return (message.answer.peeks as ({ bytes: Uint8Array } | undefined)[]).flatMap((batch) => {
+    const memory = batch?.bytes;
+    const owns = memory && memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
+    return owns && memory.buffer instanceof ArrayBuffer ? [memory.buffer] : [];
+  });
+}

@@ -1,0 +1,138 @@
+/**
+ * The main thread's end of the writer thread: one Job in flight, started again for ever when it breaks.
+ *
+ *   closed -> opening -> open -> (broken) -> opening … with backoff
+ */
+import { Backoff } from '#agent/core/backoff.ts';
+import type { Clock } from '#agent/core/clock.ts';
+import { messageOf, OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import type { Log } from '#agent/core/log.ts';
+import { startThread } from '#agent/core/program.ts';
+import type { Random } from '#agent/core/random.ts';
+import type { Worker } from 'node:worker_threads';
+import type { Answer, Failure, FromWriter, Job, Opened, ToWriter, WriterOptions } from './protocol.ts';
+
+export interface WriterEvents {
+  opened(opened: Opened): void;
+  /** It cannot be opened now; what waits is refused with this. */
+  down(error: OutpostError): void;
+}
+
+export interface WriterContext {
+  readonly options: () => Omit<WriterOptions, 'suspect'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly events: WriterEvents;
+}
+
+const closeLimitMs = 5_000;
+
+export class Writer {
+  readonly #context: WriterContext;
+  readonly #ending = new AbortController();
+  #worker: Worker | undefined;
+  #answered: ((answer: Answer) => void) | undefined;
+  #failed: ((error: OutpostError) => void) | undefined;
+  #suspect = false;
+
+  constructor(context: WriterContext) {
+    this.#context = context;
+  }
+
+  get isOpen(): boolean {
+    return this.#worker !== undefined && !this.#ending.signal.aborted;
+  }
+
+  /** @throws OutpostError when the store cannot be opened */
+  async open(): Promise<void> {
+    const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect };
+    const worker = startThread('outbox', { options });
+    const opened = await firstWord(worker);
+    this.#suspect = false;
+    this.#worker = worker;
+    worker.on('message', (message: FromWriter) => {
+      if (message.kind === 'answer') this.#answer(message.answer);
+    });
+    worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
+    worker.on('exit', () => this.#lost(worker, new OutpostError('outbox-unavailable')));
+    this.#context.events.opened(opened);
+  }
+
+  /** One at a time. @throws OutpostError when the thread ended before it answered */
+  async run(job: Job): Promise<Answer> {
+    const worker = this.#worker;
+    if (!worker) throw new OutpostError('outbox-unavailable');
+    return await new Promise((resolve, reject) => {
+      this.#answered = resolve;
+      this.#failed = reject;
+      worker.postMessage({ kind: 'job', job } satisfies ToWriter);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    const worker = this.#worker;
+    this.#worker = undefined;
+    if (!worker) return;
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    worker.postMessage({ kind: 'close' } satisfies ToWriter);
+    const limit = new AbortController();
+    await Promise.race([exited, this.#context.clock.sleep(closeLimitMs, limit.signal).catch(() => undefined)]);
+    limit.abort();
+    await worker.terminate();
+  }
+
+  #answer(answer: Answer): void {
+    if (answer.broken) {
+      this.#suspect = isCorrupt(answer);
+      this.#worker = undefined;
+    }
+    this.#answered?.(answer);
+    if (answer.broken) void this.#reopen();
+  }
+
+  #lost(worker: Worker, error: OutpostError): void {
+    if (worker !== this.#worker || this.#ending.signal.aborted) return;
+    this.#worker = undefined;
+    this.#failed?.(error);
+    void this.#reopen();
+  }
+
+  async #reopen(): Promise<void> {
+    const { clock, random, log, events } = this.#context;
+    const backoff = new Backoff({ minMs: 200, maxMs: 10_000 }, random);
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      try {
+        await this.open();
+        log.info('The store is open again.');
+        return;
+      } catch (thrown) {
+        const error = toOutpostError(thrown);
+        log.error('The store cannot be opened; it is tried again.', { error });
+        events.down(error);
+        await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+      }
+    }
+  }
+}
+
+const isCorrupt = ({ appends, acks, peeks }: Answer): boolean =>
+  [...appends, acks, peeks].some((part) => part !== undefined && 'code' in part && part.code === 'outbox-corrupt');
+
+export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
+  new OutpostError(code, message, { hint, context });
+
+async function firstWord(worker: Worker): Promise<Opened> {
+  return await new Promise((resolve, reject) => {
+    const onMessage = (message: FromWriter): void => {
+      worker.off('error', onError).off('exit', onExit);
+      if (message.kind === 'opened') resolve(message.opened);
+      else if (message.kind === 'failed') reject(failureToError(message.failure));
+    };
+    const onError = (error: unknown): void => reject(new OutpostError('internal', messageOf(error), { cause: error }));
+    const onExit = (): void => reject(new OutpostError('outbox-unavailable', 'The writer ended before it had begun.'));
+    worker.once('message', onMessage).once('error', onError).once('exit', onExit);
+  });
+}
