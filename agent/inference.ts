@@ -195,7 +195,7 @@ class Eye {
     let inOrder: Promise<void> = Promise.resolve();
     for (;;) {
       // The turn comes before the frame is taken, so that the newest is taken.
-      await camera.ready(signal).catch(() => undefined);
+      await camera.ready(signal);
       const turn = await turns.take();
       const frame = await camera.next(signal).catch(() => undefined);
       if (!frame) {

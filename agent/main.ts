@@ -23,4 +23,5 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+// Not awaited: the bundle is CommonJS. What is thrown here ends the process or the thread as it would with await.
+void main();

@@ -277,7 +277,8 @@ export class Sight {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
     if (!evidence || !begins || event.kind === 'dropped' || boxesOf(event) === undefined) return event;
-    const id = event.data.incident;
+    // An id of evidence is a file's name.
+    const id = event.data.incident.replaceAll('.', '-');
     const marked = { ...event, data: { ...event.data, evidence: [{ id, mediaType: 'image/jpeg' }] } } as Event;
     void this.#storePicture(id, marked, tracked, evidence);
     return marked;

@@ -74,7 +74,8 @@ function answerDigest(challenge: string, login: Login, target: string, cnonce: s
 
 function parameters(challenge: string): Partial<Record<string, string>> {
   const pairs = challenge.matchAll(/(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g);
+  // Reversed: the first of a name counts, what follows may belong to another challenge.
   return Object.fromEntries(
-    [...pairs].map(([, key = '', quoted, plain]) => [key.toLowerCase(), quoted ?? plain ?? '']),
+    [...pairs].reverse().map(([, key = '', quoted, plain]) => [key.toLowerCase(), quoted ?? plain ?? '']),
   );
 }

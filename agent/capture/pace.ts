@@ -19,6 +19,7 @@ export class Pace {
     if (this.#intervalMs === 0) return;
     const waitMs = this.#dueMs - this.#clock.monoMs();
     if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
-    this.#dueMs = Math.max(this.#dueMs, this.#clock.monoMs() - this.#intervalMs) + this.#intervalMs;
+    const now = this.#clock.monoMs();
+    this.#dueMs = (now - this.#dueMs < this.#intervalMs ? this.#dueMs : now) + this.#intervalMs;
   }
 }

@@ -43,7 +43,7 @@ export async function resolveSource({ url, kind }: Pick<CameraConfig, 'url' | 'k
 export const isLive = (source: Source): boolean => source.kind === 'rtsp' || source.kind === 'http';
 
 function requireUrl(url: string): string {
-  if (URL.canParse(url)) return url;
+  if (URL.canParse(url) && (new URL(url).hostname !== '' || /^file:/i.test(url))) return url;
   throw new OutpostError('source-unsupported', `${redactUrl(url)} is not a URL.`);
 }
 

@@ -8,3 +8,6 @@ const root = process.env['OUTPOST_TESTDATA'] ?? resolve(import.meta.dirname, '..
 export const testData = (...parts: string[]): string => join(root, ...parts);
 
 export const hasTestData = (...parts: string[]): boolean => existsSync(testData(...parts));
+
+/** A third-party peer that lies beside the test data, such as the RTSP server. */
+export const testPeer = (name: string): string => join(root, '..', 'peers', name);

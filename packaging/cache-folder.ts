@@ -1,0 +1,34 @@
+/**
+ * Where the single binary unpacks itself: a folder that somebody named, else the user's cache, else the temporary folder.
+ *
+ *   XDG_CACHE_HOME -> CACHE_DIRECTORY (systemd's) -> ~/.cache -> the system's temporary folder
+ */
+import { isAbsolute, join } from 'node:path';
+
+export interface CacheChoice {
+  /** Absolute. */
+  readonly folder: string;
+  /** Somebody chose it: when it cannot be used that is an error, not a reason to look elsewhere. */
+  readonly named: boolean;
+}
+
+/**
+ * @param environment as in process.env
+ * @param temporary the system's temporary folder
+ * @param user number of the user, kept apart in the shared temporary folder
+ * @returns the choices, best first
+ */
+export function cacheChoices(
+  environment: Readonly<Record<string, string | undefined>>,
+  temporary: string,
+  user: number,
+): readonly CacheChoice[] {
+  const named = environment['XDG_CACHE_HOME'];
+  if (named && isAbsolute(named)) return [{ folder: join(named, 'outpost'), named: true }];
+  // systemd separates several folders by colons; the first is as good as any.
+  const given = environment['CACHE_DIRECTORY']?.split(':', 1)[0];
+  if (given && isAbsolute(given)) return [{ folder: given, named: true }];
+  const home = environment['HOME'];
+  const own = home && isAbsolute(home) ? [{ folder: join(home, '.cache', 'outpost'), named: false }] : [];
+  return [...own, { folder: join(temporary, `outpost-${user}`), named: false }];
+}

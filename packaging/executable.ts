@@ -1,0 +1,108 @@
+/**
+ * Node, with the program inside: Node's own single-executable format, written into a stripped copy of Node.
+ *
+ *   node --experimental-sea-config--> blob --postject--> executable
+ *
+ * Why plain SEA and not pkg's: see agent/decisions/0006-single-executable.md.
+ */
+import { execFile } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
+import type { Target } from './targets.ts';
+
+const run = promisify(execFile);
+
+/** Postject looks for it in Node: the place that says whether a blob is there. */
+const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+export interface Ingredients {
+  /** Path of the Node executable to build on, as published. */
+  readonly node: string;
+  /** The program, CommonJS. */
+  readonly program: Uint8Array;
+  /** Assets by name, as `node:sea` gives them out. */
+  readonly assets: ReadonlyMap<string, Uint8Array>;
+}
+
+/**
+ * @param work an empty folder; names in it are relative, so that they do not make two builds differ
+ * @throws OutpostError `package-failed`
+ */
+export async function makeExecutable(
+  target: Target,
+  { node, program, assets }: Ingredients,
+  work: string,
+  output: string,
+): Promise<{ readonly stripped: boolean }> {
+  await checkNode(target, node);
+  const blob = await makeBlob(program, assets, work);
+  const executable = join(work, 'outpost');
+  await copyFile(node, executable);
+  await chmod(executable, 0o755);
+  const stripped = await strip(executable);
+  await inject(executable, blob);
+  await mkdir(dirname(output), { recursive: true });
+  await copyFile(executable, `${output}.new`);
+  await rename(`${output}.new`, output);
+  await rm(work, { recursive: true });
+  return { stripped };
+}
+
+async function checkNode(target: Target, node: string): Promise<void> {
+  const found = hash('sha256', await readFile(node));
+  if (found === target.nodeSha256) return;
+  throw new OutpostError('package-failed', `${node} has sha256 ${found}; expected ${target.nodeSha256}.`, {
+    hint: 'Run `npm ci` again: it brings the Node that is built on.',
+  });
+}
+
+async function makeBlob(program: Uint8Array, assets: ReadonlyMap<string, Uint8Array>, work: string): Promise<string> {
+  await writeFile(join(work, 'outpost.cjs'), program);
+  const names = await Promise.all(
+    [...assets].map(async ([name, bytes], index) => {
+      await writeFile(join(work, `asset-${index}`), bytes);
+      return [name, `asset-${index}`] as const;
+    }),
+  );
+  const config = {
+    main: 'outpost.cjs',
+    output: 'outpost.blob',
+    disableExperimentalSEAWarning: true,
+    useSnapshot: false,
+    // A code cache differs from build to build.
+    useCodeCache: false,
+    assets: Object.fromEntries(names),
+  };
+  await writeFile(join(work, 'sea.json'), JSON.stringify(config));
+  try {
+    await run(process.execPath, ['--experimental-sea-config', 'sea.json'], { cwd: work });
+  } catch (cause) {
+    throw new OutpostError('package-failed', `Node cannot make the blob: ${messageOf(cause)}`, { cause });
+  }
+  return join(work, 'outpost.blob');
+}
+
+/** Before the injection, never after. Where there is no `strip` the binary is larger by a sixth, and works. */
+async function strip(executable: string): Promise<boolean> {
+  try {
+    await run('strip', ['--strip-all', executable]);
+    return true;
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOENT') return false;
+    throw new OutpostError('package-failed', `strip failed: ${messageOf(thrown)}`, { cause: thrown });
+  }
+}
+
+/** As a process of its own: it warns, harmlessly, about section names of Node on its standard error. */
+async function inject(executable: string, blob: string): Promise<void> {
+  const postject = createRequire(import.meta.url).resolve('postject/dist/cli.js');
+  try {
+    await run(process.execPath, [postject, executable, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', fuse]);
+  } catch (cause) {
+    throw new OutpostError('package-failed', `The blob cannot be put into Node: ${messageOf(cause)}`, { cause });
+  }
+}
