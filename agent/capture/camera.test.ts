@@ -1,10 +1,10 @@
 /** Files, folders and the street, with both ffmpegs; and what is wrong with them. */
 import { spawn } from 'node:child_process';
-import { chmod, copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { expect, describe, it } from 'vitest';
+import { afterAll, expect, describe, it } from 'vitest';
 import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsData } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
@@ -24,6 +24,11 @@ const ffmpegs = await knownFfmpegs();
 const [own] = ffmpegs;
 if (!own) throw new Error('no ffmpeg');
 const { ffmpeg } = own;
+
+const videos = await temporaryFolder();
+const testVideo = join(videos.path, 'camera.avi');
+makeVideo(ffmpeg, testVideo, '-f', 'lavfi', '-i', 'testsrc2=s=320x240:r=25:d=30', '-c:v', 'mjpeg', '-q:v', '9');
+afterAll(async () => await videos[Symbol.asyncDispose]());
 
 const testPicture = async (width: number, height: number, colour = '#808080') =>
   await sharp({ create: { width, height, channels: 3, background: colour } })
@@ -409,13 +414,6 @@ describe('processes', () => {
     }
   });
 });
-
-const testVideo = await (async () => {
-  const path = join((await temporaryFolder()).path, 'camera.avi');
-  makeVideo(ffmpeg, path, '-f', 'lavfi', '-i', 'testsrc2=s=320x240:r=25:d=30', '-c:v', 'mjpeg', '-q:v', '9');
-  await chmod(path, 0o644);
-  return path;
-})();
 
 it('keeps its pictures off the disk: nothing of this room writes a file', () => {
   for (const name of ['camera', 'video', 'picture-ring', 'still', 'folder', 'http', 'http-camera']) {

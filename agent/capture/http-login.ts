@@ -76,6 +76,6 @@ function parameters(challenge: string): Partial<Record<string, string>> {
   const pairs = challenge.matchAll(/(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))/g);
   // Reversed: the first of a name counts, what follows may belong to another challenge.
   return Object.fromEntries(
-    [...pairs].reverse().map(([, key = '', quoted, plain]) => [key.toLowerCase(), quoted ?? plain ?? '']),
+    [...pairs].toReversed().map(([, key = '', quoted, plain]) => [key.toLowerCase(), quoted ?? plain ?? '']),
   );
 }
