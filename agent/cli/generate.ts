@@ -25,15 +25,17 @@ export function generateCommand(): Command {
 
 /** Every generated file as it should be. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
-  const [{ configJsonSchema }, { configReference }, { errorReference }] = await Promise.all([
+  const [{ configJsonSchema }, { configReference }, { errorReference }, catalogue] = await Promise.all([
     import('#config/json-schema.ts'),
     import('#config/reference.ts'),
     import('#agent/core/error-reference.ts'),
+    import('#agent/domain/catalogue.ts'),
   ]);
   return [
     { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(), undefined, 2)}\n` },
     { path: 'config/REFERENCE.md', content: configReference() },
     { path: 'agent/core/ERRORS.md', content: errorReference() },
+    ...catalogue.generatedFiles().map(({ path, text }) => ({ path, content: text })),
   ];
 }
 

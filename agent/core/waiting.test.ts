@@ -21,7 +21,8 @@ describe('a mailbox', () => {
     const mailbox = new Mailbox<number>({ capacity: 1, overflow: 'refuse' });
     expect([mailbox.offer(1), mailbox.offer(2)]).toEqual([true, false]);
     mailbox.close();
-    expect(await Array.fromAsync(mailbox)).toEqual([1]);
+    expect(await mailbox.next()).toEqual({ done: false, value: 1 });
+    expect((await mailbox.next()).done).toBe(true);
     expect(mailbox.offer(3)).toBe(false);
   });
 

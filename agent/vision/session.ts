@@ -6,7 +6,7 @@
  * `run` blocks the thread that calls it: call it in a worker thread.
  */
 import { open } from 'node:fs/promises';
-import type { InferenceSession } from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import { heads } from '#models/heads/registry.ts';
 import type { Model, Tensor } from '#models/model.ts';
@@ -33,8 +33,8 @@ export interface Session extends AsyncDisposable {
  */
 export async function openSession(model: Model, options: SessionOptions): Promise<Session> {
   await checkFile(model);
-  const ort = await loadRuntime();
-  const native = await create(ort, model, options);
+  const runtime = await loadRuntime();
+  const native = await create(runtime, model, options);
   try {
     checkInput(native, model);
     checkOutputs(native, model);
@@ -42,10 +42,11 @@ export async function openSession(model: Model, options: SessionOptions): Promis
     await native.release();
     throw thrown;
   }
-  return new OrtSession(ort, native, model);
+  return new OrtSession(runtime, native, model);
 }
 
-type Runtime = typeof import('onnxruntime-node');
+type Runtime = typeof ort;
+type InferenceSession = ort.InferenceSession;
 
 async function loadRuntime(): Promise<Runtime> {
   // Read once by the native library when it is loaded: without it, it keeps a telemetry database in the home folder.
@@ -59,9 +60,9 @@ async function loadRuntime(): Promise<Runtime> {
   }
 }
 
-async function create(ort: Runtime, model: Model, { threads }: SessionOptions): Promise<InferenceSession> {
+async function create(runtime: Runtime, model: Model, { threads }: SessionOptions): Promise<InferenceSession> {
   try {
-    return await ort.InferenceSession.create(model.weightsPath, {
+    return await runtime.InferenceSession.create(model.weightsPath, {
       executionProviders: ['cpu'],
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
@@ -157,20 +158,20 @@ function checkShapes(shapes: Readonly<Record<string, readonly number[]>>, manife
 
 class OrtSession implements Session {
   readonly inputDims: readonly number[];
-  readonly #ort: Runtime;
+  readonly #runtime: Runtime;
   readonly #native: InferenceSession;
   readonly #manifest: Model['manifest'];
   #checked = false;
 
-  constructor(ort: Runtime, native: InferenceSession, model: Model) {
-    this.#ort = ort;
+  constructor(runtime: Runtime, native: InferenceSession, model: Model) {
+    this.#runtime = runtime;
     this.#native = native;
     this.#manifest = model.manifest;
     this.inputDims = [1, 3, model.manifest.input.height, model.manifest.input.width];
   }
 
   async run(input: Float32Array): Promise<Readonly<Record<string, Tensor>>> {
-    const feeds = { [this.#manifest.input.name]: new this.#ort.Tensor('float32', input, this.inputDims) };
+    const feeds = { [this.#manifest.input.name]: new this.#runtime.Tensor('float32', input, this.inputDims) };
     let outputs: Record<string, Tensor>;
     try {
       outputs = (await this.#native.run(feeds)) as unknown as Record<string, Tensor>;

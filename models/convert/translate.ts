@@ -228,10 +228,10 @@ export class Translation {
 }
 
 /** Pairs of before and after -> ONNX: all before, then all after. */
-function padsOf(pairs: readonly number[]): readonly number[] {
-  const isBefore = (_value: number, index: number): boolean => index % 2 === 0;
-  return [...pairs.filter(isBefore), ...pairs.filter((value, index) => !isBefore(value, index))];
-}
+const padsOf = (pairs: readonly number[]): readonly number[] => [
+  ...pairs.filter((_value, index) => index % 2 === 0),
+  ...pairs.filter((_value, index) => index % 2 === 1),
+];
 
 /** Of an attribute of N x H x W x C, height and width. */
 const spatial = (node: TfNode, name: string): readonly number[] =>

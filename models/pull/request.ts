@@ -3,9 +3,9 @@ import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import { redactUrl } from '#agent/core/redact-url.ts';
 
 const maxRedirects = 5;
-const redirects: readonly number[] = [301, 302, 303, 307, 308];
+const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** A server that is busy, or in trouble: worth another try. */
-const passing: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
+const passing: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
  * @param from first byte that is wanted
@@ -17,10 +17,10 @@ export async function request(url: string, from: number, signal: AbortSignal): P
   for (let hop = 0; hop <= maxRedirects; hop += 1) {
     checkScheme(target, new URL(url));
     const response = await get(target, from, signal);
-    if (!redirects.includes(response.status)) return await checked(response, target);
+    if (!redirects.has(response.status)) return await checked(response, target);
     const location = response.headers.get('location');
     await response.body?.cancel();
-    if (location === null || !URL.canParse(location, target)) {
+    if (location === null || !URL.canParse(location, target.href)) {
       throw new OutpostError('download-refused', `${redactUrl(target.href)} redirects to nowhere.`);
     }
     target = new URL(location, target);
@@ -58,6 +58,6 @@ async function checked(response: Response, url: URL): Promise<Response> {
   const { status } = response;
   if (status === 200 || status === 206 || status === 416) return response;
   await response.body?.cancel();
-  const code = passing.includes(status) ? 'download-broken' : 'download-refused';
+  const code = passing.has(status) ? 'download-broken' : 'download-refused';
   throw new OutpostError(code, `${redactUrl(url.href)} answers ${status}.`);
 }
