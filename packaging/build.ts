@@ -12,6 +12,7 @@ import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { note, print, printTable, reportError } from '#agent/cli/output.ts';
 import { OutpostError } from '#agent/core/errors.ts';
+import { resolveModel } from '#models/registry.ts';
 import { type Asset, compress, describe, modelAsset, nativeAssets, repositoryAssets } from './assets.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import { bundleFile, contentAsset } from './content.ts';
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
   if (values.help) return print(usage);
   for (const target of chooseTargets(positionals[0] ?? 'x64')) {
     const out = resolve(values.out ?? join(repository, 'dist'));
-    await buildFor(target, out, values['model-file'] ?? (await defaultWeights()));
+    await buildFor(target, out, values['model-file'] ?? (await resolveModel(defaultModel)).weightsPath);
   }
 }
 
@@ -100,10 +101,6 @@ async function report(
   if (!stripped) note('  Node is not stripped: there is no `strip` here (apt-get install binutils).');
   print(`${output}  ${(bytes.length / 1e6).toFixed(1)} MB`);
   print(`sha256 ${hash('sha256', bytes)}`);
-}
-
-async function defaultWeights(): Promise<string> {
-  return join(repository, 'models', defaultModel, `${defaultModel}.onnx`);
 }
 
 try {

@@ -12,10 +12,11 @@ import { cacheChoices } from './cache-folder.ts';
 import { type Content, bundleFile, contentAsset } from './content.ts';
 import { unpack } from './unpack.ts';
 
+const readAsset = (name: string): Uint8Array => new Uint8Array(getRawAsset(name));
+
 function unpackHere(): string {
   const content = JSON.parse(getAsset(contentAsset, 'utf8')) as Content;
   const user = process.getuid?.() ?? 0;
-  const readAsset = (name: string): Uint8Array => new Uint8Array(getRawAsset(name) as ArrayBuffer);
   return unpack(content, readAsset, cacheChoices(process.env, tmpdir(), user), user);
 }
 

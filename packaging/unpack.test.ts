@@ -29,6 +29,8 @@ const assets: readonly Asset[] = [
 const content = describeContent(assets);
 const packed = new Map(assets.map(({ path, bytes }) => [path, zstdCompressSync(bytes)]));
 const readAsset = (name: string): Uint8Array => packed.get(name) ?? new Uint8Array();
+const another = zstdCompressSync(Buffer.from('another'));
+const bomb = zstdCompressSync(Buffer.alloc(50_000_000));
 const user = process.getuid?.() ?? 0;
 
 let root: string;
@@ -113,13 +115,11 @@ describe('unpack', () => {
   });
 
   test('an asset that is not what was built is refused', () => {
-    const wrong = (): Uint8Array => zstdCompressSync(Buffer.from('another'));
-    expect(codeOf(() => unpack(content, wrong, [choice], user))).toBe('program-damaged');
+    expect(codeOf(() => unpack(content, () => another, [choice], user))).toBe('program-damaged');
   });
 
   test('an asset that unpacks to more than was built is refused', () => {
-    const bomb = (): Uint8Array => zstdCompressSync(Buffer.alloc(50_000_000));
-    expect(codeOf(() => unpack(content, bomb, [choice], user))).toBe('program-damaged');
+    expect(codeOf(() => unpack(content, () => bomb, [choice], user))).toBe('program-damaged');
   });
 });
 

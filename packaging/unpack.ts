@@ -10,6 +10,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -49,7 +50,7 @@ export function unpack(content: Content, readAsset: ReadAsset, choices: readonly
 function unpackInto(cache: string, content: Content, readAsset: ReadAsset, user: number): string {
   const folder = join(cache, content.hash.slice(0, 32));
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     refuseForeign(cache, user);
     refuseForeign(folder, user);
     for (const file of content.files) restore(folder, file, readAsset);
@@ -57,6 +58,17 @@ function unpackInto(cache: string, content: Content, readAsset: ReadAsset, user:
     throw explain(thrown, cache);
   }
   return folder;
+}
+
+/** With those above it. Node's own recursive mkdir never returns below /proc, where making a folder answers ENOENT. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  if (dirname(folder) !== folder) makeFolder(dirname(folder));
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'EEXIST') throw thrown;
+  }
 }
 
 /** A folder that another user can write to could be given other libraries between the check and the loading. */
@@ -70,7 +82,7 @@ function restore(folder: string, file: ContentFile, readAsset: ReadAsset): void 
   const path = join(folder, file.path);
   if (isIntact(path, file)) return;
   const bytes = decompress(file, readAsset);
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}`;
   try {
     writeDurably(temporary, bytes);

@@ -1,5 +1,6 @@
 /** All commands, in the order of `--help`. What a command needs beyond its options is imported when it runs. */
 import { Command, CommanderError } from 'commander';
+import { version } from '#agent/core/version.ts';
 import { benchCommand } from './bench.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
@@ -23,6 +24,7 @@ function inherit(parent: Command): Command {
 function program(): Command {
   const root = new Command('outpost')
     .description('Watches cameras on the device, and tells what matters upstream, losing nothing.')
+    .version(version)
     .showHelpAfterError('(run with --help for examples)')
     .addHelpText('after', exitCodeHelp)
     .addCommand(runCommand())
