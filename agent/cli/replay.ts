@@ -1,8 +1,5 @@
 /** `outpost replay`: a recording in, events and tracks out; twice the same bytes. */
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { ReplayedFrame, ReplaySource } from '#agent/replay.ts';
 import type { CameraConfig, Config } from '#config/schema.ts';
@@ -152,8 +149,8 @@ async function openOutputs(options: ReplayOptions, device: string): Promise<Outp
   const { EventEncoder } = await import('./replay-encoder.ts');
   const { motLines } = await import('./replay-mot.ts');
   const encoder = new EventEncoder(device);
-  const events = openFile(options.out);
-  const mot = options.mot === undefined ? undefined : openFile(options.mot);
+  const events = await openFile(options.out);
+  const mot = options.mot === undefined ? undefined : await openFile(options.mot);
   return {
     async write(frame, source) {
       for (const event of frame.events) await events.write(`${encoder.encode(event)}\n`);
@@ -176,37 +173,38 @@ interface PartFile {
   discard(): Promise<void>;
 }
 
-function openFile(path: string): PartFile {
+async function openFile(path: string): Promise<PartFile> {
   const part = `${path}.part`;
-  const stream: Writable = createWriteStream(part);
-  let failure: Error | undefined;
-  let open = true;
-  stream.on('error', (error) => {
-    failure = error;
-  });
+  let file: FileHandle | undefined;
+  const guarded = async <T>(step: () => Promise<T>): Promise<T> => {
+    try {
+      return await step();
+    } catch (cause) {
+      throw await unwritable(path, cause);
+    }
+  };
+  file = await guarded(async () => await open(part, 'w'));
   return {
-    async write(text) {
-      if (failure) throw await unwritable(path, failure);
-      if (text.length > 0 && !stream.write(text)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    write: async (text) => {
+      if (text.length > 0) await guarded(async () => await file?.appendFile(text));
     },
-    async finish() {
-      stream.end();
-      if (!stream.closed) await once(stream, 'close').catch(() => undefined);
-      if (failure) throw await unwritable(path, failure);
-      await rename(part, path);
-      open = false;
+    finish: async () => {
+      await guarded(async () => {
+        await file?.close();
+        file = undefined;
+        await rename(part, path);
+      });
     },
-    async discard() {
-      if (!open) return;
-      stream.destroy();
+    discard: async () => {
+      await file?.close().catch(() => undefined);
       await rm(part, { force: true });
     },
   };
 }
 
-async function unwritable(path: string, cause: Error): Promise<Error> {
-  const { OutpostError } = await import('#agent/core/errors.ts');
-  return new OutpostError('output-unwritable', `${path} cannot be written: ${cause.message}`, { cause });
+async function unwritable(path: string, cause: unknown): Promise<Error> {
+  const { OutpostError, messageOf } = await import('#agent/core/errors.ts');
+  return new OutpostError('output-unwritable', `${path} cannot be written: ${messageOf(cause)}`, { cause });
 }
 
 async function writeTruth(video: string, path: string, frames: number): Promise<void> {
@@ -217,7 +215,7 @@ async function writeTruth(video: string, path: string, frames: number): Promise<
     });
   const { openStreet } = await import('#agent/capture/street/street.ts');
   const { truthText } = await import('#agent/capture/street/truth.ts');
-  const file = openFile(path);
+  const file = await openFile(path);
   await file.write(truthText(openStreet(video), frames));
   await file.finish();
 }

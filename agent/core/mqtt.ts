@@ -136,7 +136,8 @@ class Connection implements MqttConnection {
       const properties = contentType !== undefined && this.protocol === '5' ? { properties: { contentType } } : {};
       this.#client.publish(topic, bytes, { qos: 1, retain: retain ?? false, ...properties }, (error) => {
         this.#client.off('packetsend', onSend);
-        if (error && !(messageId !== undefined && !this.#waiting.has(messageId))) reject(new OutpostError('broker-closed', messageOf(error), { cause: error }));
+        if (error && !(messageId !== undefined && !this.#waiting.has(messageId)))
+          reject(new OutpostError('broker-closed', messageOf(error), { cause: error }));
       });
     });
   }
@@ -157,9 +158,11 @@ function explain(error: Error, { url }: MqttOptions): OutpostError {
   const code = systemCode(error) ?? '';
   const reason = (error as { code?: unknown }).code;
   const detail = `${redactUrl(url)}: ${redactIn(messageOf(error), url)}`;
-  const as = (name: ConstructorParameters<typeof OutpostError>[0]): OutpostError => new OutpostError(name, detail, { cause: error });
+  const as = (name: ConstructorParameters<typeof OutpostError>[0]): OutpostError =>
+    new OutpostError(name, detail, { cause: error });
   if (reason === 4 || reason === 5 || reason === 134 || reason === 135) return as('broker-credentials');
-  if (reason === 1 || reason === 132 || /unacceptable protocol|unsupported protocol/i.test(error.message)) return as('broker-protocol');
+  if (reason === 1 || reason === 132 || /unacceptable protocol|unsupported protocol/i.test(error.message))
+    return as('broker-protocol');
   if (typeof reason === 'number') return as('broker-refused');
   if (/CERT|TLS|SSL|ALTNAME|SELF_SIGNED|UNABLE_TO/.test(code)) return as('broker-tls');
   if (/keepalive|connack timeout/i.test(error.message)) return as('broker-silent');

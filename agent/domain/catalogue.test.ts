@@ -23,7 +23,11 @@ const event: Event = {
 
 const wire = (): Record<string, unknown> =>
   JSON.parse(
-    spliceSequence(encodeHead('8f3c0000', 'event'), encodeEvent(event, { device: 'robot-07', epoch: '8f3c0000', boot: 17 }, 'synced'), 1042),
+    spliceSequence(
+      encodeHead('8f3c0000', 'event'),
+      encodeEvent(event, { device: 'robot-07', epoch: '8f3c0000', boot: 17 }, 'synced'),
+      1042,
+    ),
   ) as Record<string, unknown>;
 
 describe('the catalogue', () => {

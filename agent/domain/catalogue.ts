@@ -97,6 +97,8 @@ function asyncApi(): unknown {
         },
       ]),
     ),
-    operations: Object.fromEntries(lanes.map((lane) => [`send-${lane}`, { action: 'send', channel: { $ref: `#/channels/${lane}` } }])),
+    operations: Object.fromEntries(
+      lanes.map((lane) => [`send-${lane}`, { action: 'send', channel: { $ref: `#/channels/${lane}` } }]),
+    ),
   };
 }

@@ -56,10 +56,11 @@ export class Batches {
       last = row.id;
       count += 1;
     }
+    const more = rows.length > count || rows.length === maxEvents;
     const first = rows[0]?.id;
     if (first === undefined || last === undefined) return undefined;
     const text = count === 1 ? this.#one.get(first)?.json : this.#joinRange.get(first, last)?.joined;
     if (!text) return undefined;
-    return { epoch: slot.epoch, first: seqOf(first), last: seqOf(last), count, bytes: text };
+    return { epoch: slot.epoch, first: seqOf(first), last: seqOf(last), count, bytes: text, more };
   }
 }

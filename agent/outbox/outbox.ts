@@ -46,6 +46,8 @@ export interface Batch {
   readonly count: number;
   /** One CloudEvents object, or an array of them. */
   readonly bytes: Uint8Array;
+  /** Perhaps more wait behind it. */
+  readonly more: boolean;
 }
 
 export interface BatchLimits {

@@ -71,6 +71,8 @@ export interface PeekedBatch {
   readonly last: number;
   readonly count: number;
   readonly bytes: Uint8Array;
+  /** Perhaps more wait behind it. */
+  readonly more: boolean;
 }
 
 /** One (epoch, lane). */

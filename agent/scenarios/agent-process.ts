@@ -51,7 +51,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** Waits until its status satisfies a condition. */
-  async until(condition: (status: Status) => boolean, what: string, limitMs = 60_000): Promise<Status> {
+  async until(condition: (status: Status) => boolean, what: string, limitMs = 240_000): Promise<Status> {
     return await eventually(
       async () => {
         if (this.#child.exitCode !== null) throw new Error(`The agent ended (${this.#child.exitCode}):\n${this.#log}`);

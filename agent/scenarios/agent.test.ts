@@ -57,7 +57,7 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     const received: ReceivedEvent[] = [];
     await using broker = await openBroker((event) => received.push(event));
     await using agent = await AgentProcess.start(config({ uplink: { url: broker.url } }));
-    await eventually(() => received.some(({ type }) => type === 'outpost.line'), 'a line crossed', 60_000);
+    await eventually(() => received.some(({ type }) => type === 'outpost.line'), 'a line crossed', 240_000);
     const status = await agent.until(({ evidence }) => (evidence?.pictures ?? 0) > 0, 'a picture');
     expect(received.map((event) => checkEvent(event)).filter((problem) => problem !== undefined)).toEqual([]);
     expect(received.some(({ type }) => type === 'outpost.intrusion.start')).toBe(true);
@@ -112,7 +112,10 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     ];
     await using agent = await AgentProcess.start(config({ cameras, log: { level: 'debug' } }));
     const status = await agent.until(
-      (now) => now.cameras.some(({ id, state }) => id === 'gone' && state === 'down') && now.events.made > 0,
+      (now) =>
+        now.cameras.some(({ id, state }) => id === 'gone' && state === 'down') &&
+        now.cameras.some(({ id, state }) => id === 'front' && state === 'open') &&
+        now.events.made > 1,
       'one down, the other telling',
     );
     expect(status.health.conditions).toMatchObject([{ code: 'camera-down', subject: 'camera/gone' }]);

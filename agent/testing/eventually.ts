@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function eventually<T>(
   probe: () => T | Promise<T>,
   what: string,
-  limitMs = 30_000,
+  limitMs = 120_000,
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = process.hrtime.bigint() + BigInt(limitMs) * 1_000_000n;
   for (;;) {

@@ -20,12 +20,29 @@ import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { upTopic } from '#agent/domain/topics.ts';
 import type { UplinkConfig } from '#config/schema.ts';
 
-interface Position { readonly epoch: string; readonly seq: number }
-interface Batch { readonly lane: Lane; readonly epoch: string; readonly first: number; readonly last: number; readonly count: number; readonly bytes: Uint8Array }
+interface Position {
+  readonly epoch: string;
+  readonly seq: number;
+}
+interface Batch {
+  readonly lane: Lane;
+  readonly epoch: string;
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
 export interface UplinkOutbox {
-  readonly epoch: string; readonly boot: number;
-  readonly state: Readonly<Record<Lane, { readonly depth: number; readonly firstSeq: number; readonly lastSeq: number }>>;
-  peek(lane: Lane, after: Position | undefined, limits: { readonly maxEvents: number; readonly maxBytes: number }): Promise<Batch | undefined>;
+  readonly epoch: string;
+  readonly boot: number;
+  readonly state: Readonly<
+    Record<Lane, { readonly depth: number; readonly firstSeq: number; readonly lastSeq: number }>
+  >;
+  peek(
+    lane: Lane,
+    after: Position | undefined,
+    limits: { readonly maxEvents: number; readonly maxBytes: number },
+  ): Promise<Batch | undefined>;
   ack(lane: Lane, upto: Position): Promise<void>;
   onAppend(listener: () => void): () => void;
 }
@@ -132,7 +149,8 @@ export class Uplink {
 
   async #connect(which: 'main' | 'alarm', signal: AbortSignal): Promise<MqttConnection> {
     const wanted = this.#options.config.protocol;
-    const order: readonly MqttProtocol[] = wanted === 'auto' ? (this.#protocol ? [this.#protocol] : ['5', '3.1.1']) : [wanted];
+    const order: readonly MqttProtocol[] =
+      wanted === 'auto' ? (this.#protocol ? [this.#protocol] : ['5', '3.1.1']) : [wanted];
     let refusal: unknown;
     for (const protocol of order) {
       signal.throwIfAborted();
@@ -143,7 +161,8 @@ export class Uplink {
       } catch (thrown) {
         // The first refusal says more than that of the fallback, unless it was about the version alone.
         refusal = refusal === undefined || (refusal as OutpostError).code === 'broker-protocol' ? thrown : refusal;
-        if (!['broker-protocol', 'broker-closed', 'broker-refused'].includes((thrown as OutpostError).code)) throw thrown;
+        if (!['broker-protocol', 'broker-closed', 'broker-refused'].includes((thrown as OutpostError).code))
+          throw thrown;
       }
     }
     this.#protocol = undefined;
@@ -190,7 +209,10 @@ export class Uplink {
     });
     const { health } = this.#options;
     if (which === 'main') await this.#presence(connection, true);
-    const stopTelling = which === 'main' ? health.onChange(() => void this.#presence(connection, true).catch(() => undefined)) : undefined;
+    const stopTelling =
+      which === 'main'
+        ? health.onChange(() => void this.#presence(connection, true).catch(() => undefined))
+        : undefined;
     try {
       await this.#drain(connection, which === 'main' ? ordinary : ['alarm'], which === 'main' ? limits : single, stop);
     } finally {
@@ -200,7 +222,12 @@ export class Uplink {
   }
 
   /** Publishes what waits, lane by lane, then waits for more. In order within a lane: a window of batches, acknowledged in turn. */
-  async #drain(connection: MqttConnection, served: readonly Lane[], batchLimits: typeof limits | typeof single, signal: AbortSignal): Promise<void> {
+  async #drain(
+    connection: MqttConnection,
+    served: readonly Lane[],
+    batchLimits: typeof limits | typeof single,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { outbox, clock } = this.#options;
     const after = new Map<Lane, Position>();
     let wake: (() => void) | undefined;
@@ -272,12 +299,21 @@ export class Uplink {
 
   async #presence(connection: MqttConnection, online: boolean): Promise<void> {
     const { config, device } = this.#options;
-    await connection.publish({ topic: upTopic(config.root, device, 'state'), payload: Buffer.from(this.#state(online)), retain: true });
+    await connection.publish({
+      topic: upTopic(config.root, device, 'state'),
+      payload: Buffer.from(this.#state(online)),
+      retain: true,
+    });
   }
 
   #state(online: boolean): string {
     const { outbox, device, health } = this.#options;
-    const kept = Object.fromEntries(lanes.map((lane) => [lane, { first: String(outbox.state[lane].firstSeq), last: String(outbox.state[lane].lastSeq) }]));
+    const kept = Object.fromEntries(
+      lanes.map((lane) => [
+        lane,
+        { first: String(outbox.state[lane].firstSeq), last: String(outbox.state[lane].lastSeq) },
+      ]),
+    );
     return JSON.stringify({
       online,
       device,
@@ -286,7 +322,10 @@ export class Uplink {
       boot: String(outbox.boot),
       protocol: this.#protocol,
       custody: 'broker',
-      health: { worst: health.worst(), conditions: health.entries().map(({ code, subject, severity }) => ({ code, subject, severity })) },
+      health: {
+        worst: health.worst(),
+        conditions: health.entries().map(({ code, subject, severity }) => ({ code, subject, severity })),
+      },
       lanes: { [outbox.epoch]: kept },
     });
   }
