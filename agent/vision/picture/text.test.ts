@@ -45,5 +45,5 @@ test.each([
   drawText(small, 'W', [x, y], 16, [255, 255, 255]);
   drawText(large, 'W', [x + 110, y + 110], 16, [255, 255, 255]);
   const rows = Array.from({ length: 20 }, (_row, row) => ((row + 110) * 240 + 110) * 3);
-  expect([...small.rgb]).toEqual(rows.flatMap((from) => [...large.rgb.subarray(from, from + 20 * 3)]));
+  expect([...small.rgb]).toEqual(rows.flatMap((from) => Array.from(large.rgb.subarray(from, from + 20 * 3))));
 });
