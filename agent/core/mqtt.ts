@@ -1,171 +1,178 @@
 /**
- * The door to MQTT: one connection, QoS 1 publishes with the broker's own answer to each, and how it ended.
+ * The door to MQTT: one connection, from CONNECT to its end. Whoever holds it decides when there is another.
  *
- *   connectMqtt --CONNECT--> MqttConnection: publish -> PUBACK reason · subscribe · messages · closed
+ *   connectMqtt -> publish(topic, bytes) -> reason code of the PUBACK
+ *               -> closed: why it ended
  *
- * A connection is used once: a fresh client each time, so that nothing of the last one is sent again behind our back.
+ * mqtt.js alone reconnects, sends its memory again, and takes PUBACK 16 for success: none of that is used here.
  */
-import { connect as openClient, type IClientOptions, type IPublishPacket, type MqttClient, type Packet } from 'mqtt';
-import { OutpostError, messageOf, systemCode } from './errors.ts';
-import { redactIn, redactUrl } from './redact-url.ts';
+import { connect as openClient, type IClientOptions, type MqttClient } from 'mqtt';
+import type { Clock } from './clock.ts';
+import { OutpostError } from './errors.ts';
+import { closeError, connectError } from './mqtt-errors.ts';
 
-export type MqttProtocol = '5' | '3.1.1';
+export type MqttVersion = '5' | '3.1.1';
 
 export interface MqttOptions {
+  /** mqtt, mqtts, ws or wss. */
   readonly url: string;
   readonly clientId: string;
-  readonly protocol: MqttProtocol;
-  readonly keepaliveMs: number;
-  readonly connectLimitMs: number;
+  readonly version: MqttVersion;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
-  readonly will?: { readonly topic: string; readonly payload: string };
+  /** PEM. */
+  readonly ca?: Buffer | undefined;
+  readonly certificate?: Buffer | undefined;
+  readonly key?: Buffer | undefined;
+  readonly keepaliveMs: number;
+  readonly connectTimeoutMs: number;
+  /** Published by the broker, retained, when the line is cut. */
+  readonly will?: { readonly topic: string; readonly payload: string } | undefined;
+  readonly clock: Clock;
 }
 
-export interface MqttPublish {
-  readonly topic: string;
-  readonly payload: Uint8Array;
+export interface PublishOptions {
   readonly retain?: boolean;
-  /** MQTT 5 alone. */
+  /** Set where the version knows it. */
   readonly contentType?: string;
 }
 
-export interface MqttConnection extends AsyncDisposable {
-  readonly protocol: MqttProtocol;
-  /** How many unacknowledged publishes the broker allows; 65,535 when it does not say. */
+/** No subscriber: the broker took the message and has nobody to give it to. */
+export const noSubscriber = 16;
+
+export class MqttLine {
+  readonly version: MqttVersion;
+  /** How many unacknowledged publishes the broker allows. */
   readonly receiveMaximum: number;
-  /**
-   * Resolves with the PUBACK's reason code: 0 delivered, 16 nobody subscribes, 128 and more refused. 3.1.1 always says 0.
-   * @throws OutpostError when the connection ends before it
-   */
-  publish(publish: MqttPublish): Promise<number>;
-  /** Resolves when the connection has ended, with why. */
+  /** Largest packet that the broker takes, in bytes. */
+  readonly maximumPacketBytes: number;
+  /** Resolves when the connection has ended, with the reason. */
   readonly closed: Promise<OutpostError>;
+  readonly #client: MqttClient;
+  readonly #pending = new Set<(error: OutpostError) => void>();
+  readonly #codes = new Map<number, number>();
+  #heardMonoMs: number;
+
+  constructor(client: MqttClient, { version, url, clock }: MqttOptions) {
+    this.#client = client;
+    this.version = version;
+    this.receiveMaximum = client.serverProperties?.receiveMaximum ?? 65_535;
+    this.maximumPacketBytes = client.serverProperties?.maximumPacketSize ?? 268_435_455;
+    this.#heardMonoMs = clock.monoMs();
+    client.on('packetreceive', (packet) => {
+      this.#heardMonoMs = clock.monoMs();
+      if (packet.cmd === 'puback' && packet.reasonCode) this.#codes.set(Number(packet.messageId), packet.reasonCode);
+    });
+    this.closed = whyClosed(client, url).then((error) => {
+      for (const reject of this.#pending) reject(error);
+      this.#pending.clear();
+      return error;
+    });
+  }
+
+  /** When the broker last said anything, monotonic milliseconds. */
+  get heardMonoMs(): number {
+    return this.#heardMonoMs;
+  }
+
+  /**
+   * With QoS 1.
+   * @returns the reason code of the PUBACK, 0 where the version has none
+   * @throws OutpostError when the line is cut before
+   */
+  async publish(topic: string, payload: Uint8Array | string, options: PublishOptions = {}): Promise<number> {
+    const { retain = false, contentType } = options;
+    const bytes = typeof payload === 'string' ? payload : asBuffer(payload);
+    const properties = this.version === '5' && contentType !== undefined ? { properties: { contentType } } : {};
+    return await new Promise((resolve, reject) => {
+      if (!this.#client.connected) {
+        reject(new OutpostError('broker-closed'));
+        return;
+      }
+      this.#pending.add(reject);
+      let id = 0;
+      this.#client.publish(topic, bytes, { qos: 1, retain, ...properties }, () => {
+        // An error here is a refusal with its code, or the end of the line, which `closed` tells.
+        const code = this.#codes.get(id) ?? 0;
+        this.#codes.delete(id);
+        if (!this.#client.connected && code === 0) return;
+        this.#pending.delete(reject);
+        resolve(code);
+      });
+      id = this.#client.getLastMessageId();
+    });
+  }
+
+  ping(): void {
+    if (this.#client.connected) this.#client.sendPing();
+  }
+
+  /** Says goodbye, so that the broker keeps the will to itself. */
+  async end(): Promise<void> {
+    await new Promise<void>((resolve) => this.#client.end(false, {}, () => resolve()));
+  }
+
+  /** Cuts the line at once. */
+  destroy(): void {
+    this.#client.end(true);
+  }
 }
 
-/** @throws OutpostError `broker-*`, by what the broker or the network said */
-export async function connectMqtt(options: MqttOptions): Promise<MqttConnection> {
+/** @throws OutpostError `broker-…` with the reason; the signal's reason when aborted */
+export async function connectMqtt(options: MqttOptions, signal: AbortSignal): Promise<MqttLine> {
+  signal.throwIfAborted();
   const client = openClient(options.url, clientOptions(options));
-  return await new Promise((resolve, reject) => {
-    const onError = (error: Error): void => {
-      client.end(true);
-      reject(explain(error, options));
-    };
-    const onClose = (): void => onError(new Error('the broker closed the connection before it answered'));
-    client.once('error', onError);
-    client.once('close', onClose);
-    client.once('connect', (packet) => {
-      client.off('error', onError);
-      client.off('close', onClose);
-      const { properties } = packet as { properties?: { receiveMaximum?: number } };
-      resolve(new Connection(client, options, properties?.receiveMaximum ?? 65_535));
+  let onAbort: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve());
+      client.on('error', (error) => reject(connectError(error, options.url)));
+      client.stream.on('error', (error) => reject(connectError(error, options.url)));
+      client.on('close', () => reject(connectError(undefined, options.url)));
+      onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort);
     });
-  });
+    return new MqttLine(client, options);
+  } catch (thrown) {
+    client.end(true);
+    throw thrown;
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+  }
 }
 
 function clientOptions(options: MqttOptions): IClientOptions {
-  const { clientId, protocol, keepaliveMs, connectLimitMs, username, password, tls, will } = options;
+  const { clientId, version, username, password, ca, certificate, key, will } = options;
   return {
     clientId,
-    protocolVersion: protocol === '5' ? 5 : 4,
+    protocolVersion: version === '5' ? 5 : 4,
     clean: true,
-    keepalive: Math.max(1, Math.round(keepaliveMs / 1000)),
-    connectTimeout: connectLimitMs,
     reconnectPeriod: 0,
     resubscribe: false,
-    queueQoSZero: false,
+    keepalive: Math.max(1, Math.round(options.keepaliveMs / 1000)),
+    connectTimeout: options.connectTimeoutMs,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
-    ...tls,
+    ...(ca ? { ca } : {}),
+    ...(certificate ? { cert: certificate } : {}),
+    ...(key ? { key } : {}),
     ...(will ? { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true } } : {}),
   };
 }
 
-interface Waiting {
-  readonly resolve: (reason: number) => void;
-  readonly reject: (error: OutpostError) => void;
-}
-
-class Connection implements MqttConnection {
-  readonly protocol: MqttProtocol;
-  readonly receiveMaximum: number;
-  readonly closed: Promise<OutpostError>;
-  readonly #client: MqttClient;
-  readonly #waiting = new Map<number, Waiting>();
-  #ended: OutpostError | undefined;
-
-  constructor(client: MqttClient, options: MqttOptions, receiveMaximum: number) {
-    this.#client = client;
-    this.protocol = options.protocol;
-    this.receiveMaximum = receiveMaximum;
-    let lastError: Error | undefined;
+async function whyClosed(client: MqttClient, url: string): Promise<OutpostError> {
+  return await new Promise((resolve) => {
+    let last: unknown;
+    let reason: number | undefined;
     client.on('error', (error) => {
-      lastError = error;
+      last = error;
     });
-    // mqtt.js takes reason 16 for success and hides the others: the packet itself tells.
-    client.on('packetreceive', (packet: Packet) => {
-      if (packet.cmd === 'puback') this.#settle(packet.messageId ?? 0, packet.reasonCode ?? 0);
+    client.on('disconnect', (packet) => {
+      reason = packet.reasonCode;
     });
-    this.closed = new Promise((resolve) => {
-      const onEnd = (): void => {
-        this.#ended ??= lastError ? explain(lastError, options) : new OutpostError('broker-closed');
-        for (const { reject } of this.#waiting.values()) reject(this.#ended);
-        this.#waiting.clear();
-        resolve(this.#ended);
-      };
-      client.once('close', onEnd);
-      client.on('disconnect', (packet) => {
-        if ((packet as { reasonCode?: number }).reasonCode === 142) this.#ended = new OutpostError('broker-taken-over');
-      });
-    });
-  }
-
-  async publish({ topic, payload, retain, contentType }: MqttPublish): Promise<number> {
-    if (this.#ended) throw this.#ended;
-    return await new Promise<number>((resolve, reject) => {
-      let messageId: number | undefined;
-      const onSend = (packet: Packet): void => {
-        if (packet.cmd !== 'publish' || (packet as IPublishPacket).payload !== bytes) return;
-        messageId = packet.messageId;
-        this.#client.off('packetsend', onSend);
-        if (messageId !== undefined) this.#waiting.set(messageId, { resolve, reject });
-      };
-      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-      this.#client.on('packetsend', onSend);
-      const properties = contentType !== undefined && this.protocol === '5' ? { properties: { contentType } } : {};
-      this.#client.publish(topic, bytes, { qos: 1, retain: retain ?? false, ...properties }, (error) => {
-        this.#client.off('packetsend', onSend);
-        if (error && !(messageId !== undefined && !this.#waiting.has(messageId)))
-          reject(new OutpostError('broker-closed', messageOf(error), { cause: error }));
-      });
-    });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await new Promise<void>((resolve) => this.#client.end(false, {}, () => resolve()));
-  }
-
-  #settle(messageId: number, reason: number): void {
-    const waiting = this.#waiting.get(messageId);
-    this.#waiting.delete(messageId);
-    waiting?.resolve(reason);
-  }
+    client.on('close', () => resolve(closeError(last, reason, url)));
+    if (!client.connected) resolve(closeError(last, reason, url));
+  });
 }
 
-/** What went wrong, as who must act. */
-function explain(error: Error, { url }: MqttOptions): OutpostError {
-  const code = systemCode(error) ?? '';
-  const reason = (error as { code?: unknown }).code;
-  const detail = `${redactUrl(url)}: ${redactIn(messageOf(error), url)}`;
-  const as = (name: ConstructorParameters<typeof OutpostError>[0]): OutpostError =>
-    new OutpostError(name, detail, { cause: error });
-  if (reason === 4 || reason === 5 || reason === 134 || reason === 135) return as('broker-credentials');
-  if (reason === 1 || reason === 132 || /unacceptable protocol|unsupported protocol/i.test(error.message))
-    return as('broker-protocol');
-  if (typeof reason === 'number') return as('broker-refused');
-  if (/CERT|TLS|SSL|ALTNAME|SELF_SIGNED|UNABLE_TO/.test(code)) return as('broker-tls');
-  if (/keepalive|connack timeout/i.test(error.message)) return as('broker-silent');
-  if (/ECONN|ENOTFOUND|EAI_AGAIN|EHOST|ENET|ETIMEDOUT/.test(code)) return as('broker-unreachable');
-  return as('broker-closed');
-}
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,54 +1,27 @@
 /**
- * Drains the outbox to the broker: by lane and priority, in order, removed when acknowledged.
+ * The service between the outbox and the broker: two lines, each kept up for ever on its own.
  *
- *   outbox --peek--> batch --publish, QoS 1--> PUBACK --> ack (removed)
- *   lane alarm: a connection of its own, one event a publish, at once
- *
- * MQTT 5 first, 3.1.1 when the broker refuses it. Full-jitter backoff, for ever.
+ *   outbox =lane alarm=========> line `{device}-alarm`   one event a publish, at once
+ *          =all other lanes====> line `{device}`         batches, presence, the will
  */
-import { readFile } from 'node:fs/promises';
 import { Backoff } from '#agent/core/backoff.ts';
 import type { Clock } from '#agent/core/clock.ts';
-import { OutpostError, messageOf, toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
-import { connectMqtt, type MqttConnection, type MqttProtocol } from '#agent/core/mqtt.ts';
+import { type MqttVersion, noSubscriber } from '#agent/core/mqtt.ts';
 import type { Random } from '#agent/core/random.ts';
-import { version } from '#agent/core/version.ts';
-import { contentTypes } from '#agent/domain/cloudevent.ts';
+import { redactUrl } from '#agent/core/redact-url.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { upTopic } from '#agent/domain/topics.ts';
+import { clientId, upTopic } from '#agent/domain/topics.ts';
 import type { UplinkConfig } from '#config/schema.ts';
-
-interface Position {
-  readonly epoch: string;
-  readonly seq: number;
-}
-interface Batch {
-  readonly lane: Lane;
-  readonly epoch: string;
-  readonly first: number;
-  readonly last: number;
-  readonly count: number;
-  readonly bytes: Uint8Array;
-}
-export interface UplinkOutbox {
-  readonly epoch: string;
-  readonly boot: number;
-  readonly state: Readonly<
-    Record<Lane, { readonly depth: number; readonly firstSeq: number; readonly lastSeq: number }>
-  >;
-  peek(
-    lane: Lane,
-    after: Position | undefined,
-    limits: { readonly maxEvents: number; readonly maxBytes: number },
-  ): Promise<Batch | undefined>;
-  ack(lane: Lane, upto: Position): Promise<void>;
-  onAppend(listener: () => void): () => void;
-}
+import { Connector } from './connect.ts';
+import { type LineRole, serveLine } from './line.ts';
+import { custody, presence } from './presence.ts';
+import type { Source } from './source.ts';
 
 export interface UplinkOptions {
-  readonly outbox: UplinkOutbox;
+  readonly outbox: Source;
   readonly config: UplinkConfig;
   readonly device: string;
   readonly health: Health;
@@ -58,280 +31,152 @@ export interface UplinkOptions {
 }
 
 export interface UplinkStatus {
+  /** The main line is up. */
   readonly connected: boolean;
-  readonly protocol: MqttProtocol | undefined;
-  readonly custody: 'broker';
+  /** The line of lane `alarm` is up. */
+  readonly alarmConnected: boolean;
+  readonly protocol: MqttVersion | undefined;
+  /** Without credentials; undefined: none is configured, and events stay on the device. */
+  readonly broker: string | undefined;
+  readonly custody: typeof custody;
+  /** Events handed to the broker, those sent again included. */
   readonly published: number;
   readonly acknowledged: number;
-  readonly undelivered: number;
-  readonly lastError: { readonly code: string; readonly message: string; readonly hint: string } | undefined;
+  /** Events that the broker did not take, or had nobody to give to. */
+  readonly refused: number;
+  readonly lastError:
+    | { readonly code: string; readonly message: string; readonly hint: string; readonly at: string }
+    | undefined;
 }
 
-const limits = { maxEvents: 64, maxBytes: 64 * 1024 } as const;
-const single = { maxEvents: 1, maxBytes: 64 * 1024 } as const;
-/** Batches in flight; few, so that an alarm on the other connection finds a quiet line. */
-const window = 4;
-/** How late a batch may be, so that it is worth sending. */
-const gatherMs = 200;
-const connectLimitMs = 10_000;
-const undeliveredPauseMs = 5_000;
-const ordinary = lanes.filter((lane) => lane !== 'alarm');
+const roles: readonly LineRole[] = ['main', 'alarm'];
 
 export class Uplink {
   readonly #options: UplinkOptions;
-  #protocol: MqttProtocol | undefined;
-  #connected = false;
+  readonly #connector = new Connector();
+  readonly #up: Record<LineRole, boolean> = { main: false, alarm: false };
+  #protocol: MqttVersion | undefined;
   #published = 0;
   #acknowledged = 0;
-  #undelivered = 0;
-  #lastError: OutpostError | undefined;
+  #refused = 0;
+  #lastError: UplinkStatus['lastError'];
 
   constructor(options: UplinkOptions) {
     this.#options = options;
   }
 
   get status(): UplinkStatus {
-    const error = this.#lastError;
+    const { url } = this.#options.config;
     return {
-      connected: this.#connected,
+      connected: this.#up.main,
+      alarmConnected: this.#up.alarm,
       protocol: this.#protocol,
-      custody: 'broker',
+      broker: url === undefined ? undefined : redactUrl(url),
+      custody,
       published: this.#published,
       acknowledged: this.#acknowledged,
-      undelivered: this.#undelivered,
-      lastError: error && { code: error.code, message: error.message, hint: error.hint },
+      refused: this.#refused,
+      lastError: this.#lastError,
     };
   }
 
-  /** A service: returns when aborted. Without a broker it rests, and events stay on the device. */
+  /** A service: returns when aborted, after it has said goodbye. */
   async run(signal: AbortSignal): Promise<void> {
-    if (this.#options.config.url === undefined) {
-      await this.#until(signal);
-      return;
-    }
-    await Promise.all([this.#keepConnected('main', signal), this.#keepConnected('alarm', signal)]);
+    const { url } = this.#options.config;
+    if (url === undefined) await untilAborted(signal);
+    else await Promise.all(roles.map(async (role) => await this.#keepUp(role, url, signal)));
   }
 
-  async #keepConnected(which: 'main' | 'alarm', signal: AbortSignal): Promise<void> {
-    const { clock, random, log, health } = this.#options;
+  async #keepUp(role: LineRole, url: string, signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#options;
     const backoff = new Backoff({ minMs: 1_000, maxMs: 60_000 }, random);
+    const lineLog = log.with({ line: role, broker: redactUrl(url) });
     while (!signal.aborted) {
       try {
-        await using connection = await this.#connect(which, signal);
-        backoff.reset();
-        if (which === 'main') this.#opened(connection);
-        await this.#serve(which, connection, signal);
-        if (which === 'main') await this.#presence(connection, false);
+        await this.#once(role, url, lineLog, () => backoff.reset(), signal);
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toOutpostError(thrown);
-        const waitMs = Math.round(backoff.nextMs());
-        if (which === 'main') {
-          this.#connected = false;
-          this.#lastError = error;
-          health.set('uplink-down', 'agent', `${error.message} ${error.hint}`);
-        }
-        log.warn('The line to the broker is down and is tried again.', { connection: which, error, waitMs });
+        // The first wait is one second for all: a little more of chance, so that a fleet does not come back at once.
+        const waitMs = Math.min(60_000, Math.round(backoff.nextMs() + random() * 1_000));
+        this.#failed(role, error);
+        lineLog.warn('No line to the broker; it is tried again.', { error, waitMs });
         await clock.sleep(waitMs, signal).catch(() => undefined);
-      } finally {
-        if (which === 'main') this.#connected = false;
       }
     }
   }
 
-  #opened(connection: MqttConnection): void {
-    const { health, log } = this.#options;
-    this.#connected = true;
-    this.#lastError = undefined;
-    health.clear('uplink-down', 'agent');
-    log.info('The line to the broker is up.', { protocol: connection.protocol });
-  }
-
-  async #connect(which: 'main' | 'alarm', signal: AbortSignal): Promise<MqttConnection> {
-    const wanted = this.#options.config.protocol;
-    const order: readonly MqttProtocol[] =
-      wanted === 'auto' ? (this.#protocol ? [this.#protocol] : ['5', '3.1.1']) : [wanted];
-    let refusal: unknown;
-    for (const protocol of order) {
-      signal.throwIfAborted();
-      try {
-        const connection = await this.#connectAs(which, protocol);
-        this.#protocol = protocol;
-        return connection;
-      } catch (thrown) {
-        // The first refusal says more than that of the fallback, unless it was about the version alone.
-        refusal = refusal === undefined || (refusal as OutpostError).code === 'broker-protocol' ? thrown : refusal;
-        if (!['broker-protocol', 'broker-closed', 'broker-refused'].includes((thrown as OutpostError).code))
-          throw thrown;
-      }
-    }
-    this.#protocol = undefined;
-    throw refusal;
-  }
-
-  async #connectAs(which: 'main' | 'alarm', protocol: MqttProtocol): Promise<MqttConnection> {
-    const { config, device } = this.#options;
-    const { url, username, password, keepalive, root } = config;
-    const tls = await this.#tls();
-    return await connectMqtt({
-      url: url as string,
-      clientId: which === 'main' ? device : `${device}-alarm`,
-      protocol,
-      keepaliveMs: keepalive,
-      connectLimitMs,
-      username,
-      password,
-      ...(tls ? { tls } : {}),
-      ...(which === 'main' ? { will: { topic: upTopic(root, device, 'state'), payload: this.#state(false) } } : {}),
-    });
-  }
-
-  async #tls(): Promise<{ ca?: Buffer; cert?: Buffer; key?: Buffer } | undefined> {
-    const { ca, certificate, key } = this.#options.config;
-    const read = async (path: string): Promise<Buffer> =>
-      await readFile(path).catch((cause: unknown) => {
-        throw new OutpostError('uplink-file', `${path} cannot be read: ${messageOf(cause)}`, { cause });
-      });
-    return {
-      ...(ca === undefined ? {} : { ca: await read(ca) }),
-      ...(certificate === undefined ? {} : { cert: await read(certificate) }),
-      ...(key === undefined ? {} : { key: await read(key) }),
-    };
-  }
-
-  /** Until the signal or the end of the connection. */
-  async #serve(which: 'main' | 'alarm', connection: MqttConnection, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const stop = AbortSignal.any([signal, over.signal]);
-    const ended = connection.closed.then((error) => {
-      over.abort();
-      return error;
-    });
-    const { health } = this.#options;
-    if (which === 'main') await this.#presence(connection, true);
-    const stopTelling =
-      which === 'main'
-        ? health.onChange(() => void this.#presence(connection, true).catch(() => undefined))
-        : undefined;
-    try {
-      await this.#drain(connection, which === 'main' ? ordinary : ['alarm'], which === 'main' ? limits : single, stop);
-    } finally {
-      stopTelling?.();
-    }
-    if (!signal.aborted) throw await ended;
-  }
-
-  /** Publishes what waits, lane by lane, then waits for more. In order within a lane: a window of batches, acknowledged in turn. */
-  async #drain(
-    connection: MqttConnection,
-    served: readonly Lane[],
-    batchLimits: typeof limits | typeof single,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { outbox, clock } = this.#options;
-    const after = new Map<Lane, Position>();
-    let wake: (() => void) | undefined;
-    let isWoken = false;
-    const stopListening = outbox.onAppend(() => {
-      isWoken = true;
-      wake?.();
-    });
-    try {
-      while (!signal.aborted) {
-        isWoken = false;
-        const sent = await this.#drainOnce(connection, served, batchLimits, after, signal);
-        if (sent === 'undelivered') await clock.sleep(undeliveredPauseMs, signal).catch(() => undefined);
-        if (sent !== 'nothing') continue;
-        if (!isWoken) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            signal.addEventListener('abort', () => resolve(), { once: true });
-          });
-          wake = undefined;
-        }
-        if (served.length > 1 && !signal.aborted) await clock.sleep(gatherMs, signal).catch(() => undefined);
-      }
-    } finally {
-      stopListening();
-    }
-  }
-
-  async #drainOnce(
-    connection: MqttConnection,
-    served: readonly Lane[],
-    batchLimits: typeof limits | typeof single,
-    after: Map<Lane, Position>,
-    signal: AbortSignal,
-  ): Promise<'sent' | 'nothing' | 'undelivered'> {
-    const { outbox, config, device } = this.#options;
-    for (const lane of served) {
-      const batches: Batch[] = [];
-      while (batches.length < Math.min(window, connection.receiveMaximum)) {
-        const batch = await outbox.peek(lane, after.get(lane), batchLimits);
-        if (!batch) break;
-        batches.push(batch);
-        after.set(lane, { epoch: batch.epoch, seq: batch.last });
-      }
-      if (batches.length === 0 || signal.aborted) continue;
-      const reasons = await Promise.all(
-        batches.map(async ({ bytes, count }) => {
-          this.#published += count;
-          return await connection.publish({
-            topic: upTopic(config.root, device, lane),
-            payload: bytes,
-            contentType: count === 1 ? contentTypes.one : contentTypes.batch,
-          });
-        }),
-      );
-      const failed = reasons.findIndex((reason) => reason !== 0);
-      const done = batches.slice(0, failed < 0 ? batches.length : failed);
-      const last = done.at(-1);
-      if (last) await outbox.ack(lane, { epoch: last.epoch, seq: last.last });
-      this.#acknowledged += done.reduce((sum, { count }) => sum + count, 0);
-      if (failed < 0) return 'sent';
-      // Nobody subscribes, or the broker refuses it: it stays, and is sent again from there.
-      after.delete(lane);
-      this.#undelivered += (batches[failed] as Batch).count;
-      return 'undelivered';
-    }
-    return 'nothing';
-  }
-
-  async #presence(connection: MqttConnection, online: boolean): Promise<void> {
-    const { config, device } = this.#options;
-    await connection.publish({
-      topic: upTopic(config.root, device, 'state'),
-      payload: Buffer.from(this.#state(online)),
-      retain: true,
-    });
-  }
-
-  #state(online: boolean): string {
-    const { outbox, device, health } = this.#options;
-    const kept = Object.fromEntries(
-      lanes.map((lane) => [
-        lane,
-        { first: String(outbox.state[lane].firstSeq), last: String(outbox.state[lane].lastSeq) },
-      ]),
-    );
-    return JSON.stringify({
-      online,
-      device,
-      version,
-      epoch: outbox.epoch,
-      boot: String(outbox.boot),
-      protocol: this.#protocol,
-      custody: 'broker',
-      health: {
-        worst: health.worst(),
-        conditions: health.entries().map(({ code, subject, severity }) => ({ code, subject, severity })),
+  async #once(role: LineRole, url: string, log: Log, onStable: () => void, signal: AbortSignal): Promise<void> {
+    const { config, device, outbox, health, clock, random } = this.#options;
+    const state = upTopic(config.root, device, 'state');
+    const say = (online: boolean, version: MqttVersion): string =>
+      presence({ source: outbox, device, health, clock }, online, version);
+    const line = await this.#connector.connect(
+      {
+        config,
+        url,
+        clientId: clientId(device, role),
+        clock,
+        ...(role === 'main' ? { will: (version) => ({ topic: state, payload: say(false, version) }) } : {}),
       },
-      lanes: { [outbox.epoch]: kept },
-    });
+      signal,
+    );
+    this.#protocol = line.version;
+    log.info('Connected to the broker.', { protocol: line.version });
+    try {
+      await serveLine(
+        {
+          line,
+          lanes: lanes.filter((lane) => (lane === 'alarm') === (role === 'alarm')),
+          source: outbox,
+          topicOf: (lane) => upTopic(config.root, device, lane),
+          presence: role === 'main' ? { topic: state, say: (online) => say(online, line.version) } : undefined,
+          health,
+          keepaliveMs: config.keepalive,
+          report: {
+            sent: (events) => (this.#published += events),
+            acknowledged: (lane, events) => this.#delivered(lane, events),
+            refused: (lane, events, code) => this.#undelivered(lane, events, code),
+            proved: () => this.#proved(role),
+            stable: onStable,
+          },
+          clock,
+          random,
+          log,
+        },
+        signal,
+      );
+    } finally {
+      this.#up[role] = false;
+    }
   }
 
-  async #until(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  #proved(role: LineRole): void {
+    this.#up[role] = true;
+    this.#options.health.clear('uplink-down', role === 'main' ? 'agent' : 'lane/alarm');
   }
+
+  #failed(role: LineRole, error: OutpostError): void {
+    const { code, message, hint } = error;
+    this.#lastError = { code, message, hint, at: new Date(this.#options.clock.wallMs()).toISOString() };
+    this.#options.health.set('uplink-down', role === 'main' ? 'agent' : 'lane/alarm', `${message} [${code}] ${hint}`);
+  }
+
+  #delivered(lane: Lane, events: number): void {
+    this.#acknowledged += events;
+    this.#options.health.clear('uplink-undelivered', `lane/${lane}`);
+  }
+
+  #undelivered(lane: Lane, events: number, reason: number): void {
+    this.#refused += events;
+    const error = new OutpostError(reason === noSubscriber ? 'broker-no-subscriber' : 'broker-refuses-events');
+    const { code, message, hint } = error;
+    this.#lastError = { code, message, hint, at: new Date(this.#options.clock.wallMs()).toISOString() };
+    this.#options.health.set('uplink-undelivered', `lane/${lane}`, `${message} [${code}, MQTT ${reason}] ${hint}`);
+  }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -1,0 +1,168 @@
+/**
+ * Empties lanes of the outbox into one connection, highest lane first, in order within a lane.
+ *
+ *   append -> due (at once, or at most 200 ms late) -> peek -> publish, within the window -> PUBACK -> removed
+ */
+import type { Clock } from '#agent/core/clock.ts';
+import { messageOf } from '#agent/core/errors.ts';
+import type { Log } from '#agent/core/log.ts';
+import { noSubscriber } from '#agent/core/mqtt.ts';
+import type { Random } from '#agent/core/random.ts';
+import { contentTypes } from '#agent/domain/cloudevent.ts';
+import type { Lane } from '#agent/domain/lane.ts';
+import { LaneDrain } from './lane-drain.ts';
+import type { Batch, BatchLimits, Source } from './source.ts';
+import { Wakeup } from './wakeup.ts';
+
+export interface DrainReport {
+  sent(events: number): void;
+  acknowledged(lane: Lane, events: number): void;
+  /** @param code 16: nobody subscribes; from 128: refused */
+  refused(lane: Lane, events: number, code: number): void;
+}
+
+export interface DrainOptions {
+  readonly source: Source;
+  readonly lanes: readonly Lane[];
+  readonly topicOf: (lane: Lane) => string;
+  readonly publish: (topic: string, payload: Uint8Array, contentType: string) => Promise<number>;
+  readonly limits: BatchLimits;
+  /** Publishes in flight. */
+  readonly window: number;
+  /** How late a batch may be that is not full. */
+  readonly lateMs: number;
+  readonly report: DrainReport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** While the store cannot be read. */
+const retryMs = 500;
+/** How long what is in flight is waited for at the end. */
+const finishMs = 500;
+
+export class Drain {
+  readonly #options: DrainOptions;
+  readonly #lanes: readonly LaneDrain[];
+  readonly #wakeup: Wakeup;
+  readonly #removing = new Set<Promise<void>>();
+  #cut: unknown;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+    this.#lanes = options.lanes.map((lane) => new LaneDrain(lane, options.clock, options.random));
+    this.#wakeup = new Wakeup(options.clock);
+  }
+
+  /** When the oldest publish without an answer was sent, monotonic. */
+  get oldestSentMonoMs(): number | undefined {
+    const sent = this.#lanes.flatMap(({ oldestSentMonoMs }) => oldestSentMonoMs ?? []);
+    return sent.length > 0 ? Math.min(...sent) : undefined;
+  }
+
+  /** Until aborted. @throws what `publish` threw when the line was cut */
+  async run(signal: AbortSignal): Promise<void> {
+    const { source } = this.#options;
+    const end = source.onAppend((lanes) => this.#appended(lanes));
+    try {
+      while (!signal.aborted && this.#cut === undefined) await this.#step(signal);
+      if (this.#cut === undefined) await this.#finish();
+    } finally {
+      end();
+      await Promise.all(this.#removing);
+    }
+    if (this.#cut !== undefined && !signal.aborted) throw this.#cut;
+  }
+
+  async #step(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const now = clock.monoMs();
+    const next = this.#isFull() ? undefined : this.#lanes.find(({ dueMonoMs }) => (dueMonoMs ?? Infinity) <= now);
+    if (next) {
+      await this.#send(next, signal);
+      return;
+    }
+    const dues = this.#isFull() ? [] : this.#lanes.flatMap(({ dueMonoMs }) => dueMonoMs ?? []);
+    await this.#wakeup.wait(signal, dues.length > 0 ? Math.max(0, Math.min(...dues) - now) : undefined);
+  }
+
+  #isFull(): boolean {
+    return this.#lanes.reduce((sum, { inFlight }) => sum + inFlight, 0) >= this.#options.window;
+  }
+
+  async #send(lane: LaneDrain, signal: AbortSignal): Promise<void> {
+    const { source, limits, clock, log } = this.#options;
+    lane.reading();
+    try {
+      const batch = await source.peek(lane.lane, lane.cursor, lane.isProbing ? { ...limits, maxEvents: 1 } : limits);
+      if (batch && !signal.aborted) this.#publish(lane, batch);
+    } catch (thrown) {
+      log.debug('The store cannot be read now.', { lane: lane.lane, reason: messageOf(thrown) });
+      lane.appended(retryMs);
+      await clock.sleep(retryMs, signal).catch(() => undefined);
+    }
+  }
+
+  #publish(lane: LaneDrain, batch: Batch): void {
+    const { topicOf, publish, report } = this.#options;
+    const entry = lane.sent(batch);
+    report.sent(batch.count);
+    publish(topicOf(batch.lane), batch.bytes, batch.count === 1 ? contentTypes.one : contentTypes.batch)
+      .then((code) => {
+        if (code === noSubscriber || code >= 128) {
+          report.refused(batch.lane, batch.count, code);
+          lane.refused(entry);
+        } else this.#remove(lane, lane.acknowledged(entry));
+      })
+      .catch((thrown: unknown) => {
+        this.#cut ??= thrown;
+      })
+      .finally(() => this.#wakeup.ring());
+  }
+
+  #remove(lane: LaneDrain, done: readonly Batch[]): void {
+    const { source, report, log } = this.#options;
+    const last = done.at(-1);
+    if (!last) return;
+    report.acknowledged(
+      lane.lane,
+      done.reduce((sum, { count }) => sum + count, 0),
+    );
+    // A removal that fails is made up for by the next one, or the events are sent again: they keep their identity.
+    const removing = source
+      .ack(lane.lane, { epoch: last.epoch, seq: last.last })
+      .catch((thrown: unknown) =>
+        log.debug('What was acknowledged cannot be removed now.', { lane: lane.lane, reason: messageOf(thrown) }),
+      )
+      .finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+  }
+
+  #appended(touched: ReadonlySet<Lane>): void {
+    const { lateMs, limits, source } = this.#options;
+    for (const lane of this.#lanes) {
+      if (!touched.has(lane.lane)) continue;
+      lane.appended(lateMs);
+      const unread = source.slots
+        .filter((slot) => slot.lane === lane.lane)
+        .reduce(
+          (sum, { epoch, last, bytes, depth }) => {
+            const events = lane.cursor?.epoch === epoch ? last - lane.cursor.seq : depth;
+            return { events: sum.events + events, bytes: sum.bytes + (depth > 0 ? (bytes / depth) * events : 0) };
+          },
+          { events: 0, bytes: 0 },
+        );
+      if (unread.events >= limits.maxEvents || unread.bytes >= limits.maxBytes) lane.dueNow();
+    }
+    this.#wakeup.ring();
+  }
+
+  async #finish(): Promise<void> {
+    const { clock } = this.#options;
+    const until = clock.monoMs() + finishMs;
+    const never = new AbortController().signal;
+    const isBusy = (): boolean => this.#lanes.some(({ inFlight }) => inFlight > 0) && this.#cut === undefined;
+    while (isBusy() && clock.monoMs() < until) await this.#wakeup.wait(never, until - clock.monoMs());
+  }
+}

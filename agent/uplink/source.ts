@@ -1,0 +1,43 @@
+/** What the uplink needs of an outbox. */
+import type { Lane } from '#agent/domain/lane.ts';
+
+/** A place in a lane: older epochs lie before newer ones. */
+export interface Position {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+export interface Batch {
+  readonly lane: Lane;
+  readonly epoch: string;
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  /** Perhaps more wait behind it. */
+  readonly more: boolean;
+}
+
+export interface BatchLimits {
+  readonly maxEvents: number;
+  readonly maxBytes: number;
+}
+
+/** One (epoch, lane). */
+export interface LaneNumbers {
+  readonly epoch: string;
+  readonly lane: Lane;
+  readonly first: number;
+  readonly last: number;
+  readonly depth: number;
+  readonly bytes: number;
+}
+
+export interface Source {
+  readonly epoch: string;
+  readonly boot: number;
+  readonly slots: readonly LaneNumbers[];
+  peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined>;
+  ack(lane: Lane, upto: Position): Promise<void>;
+  onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
+}

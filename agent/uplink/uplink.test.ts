@@ -1,0 +1,294 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '#agent/core/clock.ts';
+import { Health } from '#agent/core/health.ts';
+import { type Log, silentLog } from '#agent/core/log.ts';
+import { systemRandom } from '#agent/core/random.ts';
+import { checkEvent } from '#agent/domain/catalogue.ts';
+import type { Event } from '#agent/domain/event.ts';
+import type { Lane } from '#agent/domain/lane.ts';
+import { Mosquitto, startAedes, TestSubscriber } from '#agent/testing/broker.ts';
+import { eventually } from '#agent/testing/eventually.ts';
+import { describeWith, needsProgram } from '#agent/testing/require.ts';
+import { uplinkSchema } from '#config/schema.ts';
+import { openOutbox, type Outbox } from '#agent/outbox/outbox.ts';
+import { Uplink } from './uplink.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'outpost-uplink-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const event = (lane: Lane, n: number): Event => ({
+  kind: 'camera',
+  phase: 'start',
+  lane,
+  subject: 'camera/front',
+  wallMs: 1_795_334_400_000 + n,
+  monoMs: n,
+  data: { incident: `i-${n}`, condition: 'black', durationMs: n },
+});
+
+async function openStore(): Promise<Outbox> {
+  return await openOutbox({
+    path: folder,
+    device: 'robot-07',
+    maxSizeBytes: 64 * 1024 * 1024,
+    clock: systemClock,
+    log: silentLog,
+  });
+}
+
+/** An uplink that runs until disposed. */
+function startUplink(outbox: Outbox, config: Record<string, unknown>, log: Log = silentLog) {
+  const health = new Health(systemClock);
+  const options = {
+    outbox,
+    config: uplinkSchema.parse({ keepalive: '2s', ...config }),
+    device: 'robot-07',
+    health,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  };
+  const uplink = new Uplink(options);
+  const ending = new AbortController();
+  const running = uplink.run(ending.signal);
+  return {
+    uplink,
+    health,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await running;
+    },
+  };
+}
+
+const many = (lane: Lane, count: number, from = 1): Event[] =>
+  Array.from({ length: count }, (_none, index) => event(lane, from + index));
+
+const seqs = (events: readonly Record<string, unknown>[]): number[] =>
+  [...new Set(events.map(({ seq }) => Number(seq)))].toSorted((a, b) => a - b);
+const upTo = (count: number): number[] => Array.from({ length: count }, (_none, index) => index + 1);
+const depth = (outbox: Outbox): number => Object.values(outbox.state).reduce((sum, lane) => sum + lane.depth, 0);
+
+/** What every broker must show. */
+async function deliversEverything(url: string, protocol: string): Promise<void> {
+  await using outbox = await openStore();
+  await outbox.append([...many('event', 300), ...many('telemetry', 5), ...many('alarm', 3)]);
+  await using subscriber = await TestSubscriber.connect(url);
+  {
+    await using running = startUplink(outbox, { url });
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    await outbox.append([event('event', 301)]);
+    await eventually(() => subscriber.events('event').length >= 301, 'all events arrived');
+    await eventually(() => running.uplink.status.acknowledged === 309, 'all acknowledgements are counted');
+    expect(running.uplink.status).toMatchObject({ connected: true, alarmConnected: true, protocol, custody: 'broker' });
+    expect(running.health.entries()).toEqual([]);
+  }
+  const arrived = subscriber.events();
+  expect(arrived.map(checkEvent).filter((problem) => problem !== undefined)).toEqual([]);
+  expect(subscriber.events('event').map(({ seq }) => Number(seq))).toEqual(upTo(301));
+  expect(subscriber.events('alarm').map(({ seq }) => seq)).toEqual(['1', '2', '3']);
+  const alarms = subscriber.received.filter(({ topic }) => topic === 'outpost/v1/robot-07/up/alarm');
+  expect(alarms.every(({ text }) => text.startsWith('{'))).toBe(true);
+  const batches = subscriber.received.filter(({ topic }) => topic === 'outpost/v1/robot-07/up/event');
+  expect(batches.length).toBeLessThan(20);
+  await eventually(() => subscriber.states().at(-1)?.['online'] === false, 'offline was said');
+  expect(subscriber.states()[0]).toMatchObject({
+    online: true,
+    device: 'robot-07',
+    epoch: outbox.epoch,
+    boot: '1',
+    protocol,
+    custody: 'broker',
+    health: { conditions: [] },
+  });
+  expect(subscriber.states().at(-1)?.['epochs']).toMatchObject({
+    [outbox.epoch]: { event: { first: '302', last: '301' }, alarm: { first: '4', last: '3' } },
+  });
+}
+
+describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], () => {
+  it('delivers everything, in order, checked, and says that it is here and gone', async () => {
+    await using broker = await Mosquitto.start();
+    await deliversEverything(broker.url, '5');
+  });
+
+  it('keeps to a receive maximum of two and sets content types', async () => {
+    await using broker = await Mosquitto.start(['allow_anonymous true', 'max_inflight_messages 2']);
+    await using outbox = await openStore();
+    await outbox.append(many('event', 500));
+    await outbox.append([event('audit', 1)]);
+    await using subscriber = await TestSubscriber.connect(broker.url, '#', { protocolVersion: 5 });
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => subscriber.events().length >= 501, 'all events arrived');
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    expect(running.uplink.status.acknowledged).toBe(501);
+    const types = new Map(subscriber.received.map(({ topic, contentType }) => [topic.split('/').at(-1), contentType]));
+    expect(types.get('event')).toBe('application/cloudevents-batch+json');
+    expect(types.get('audit')).toBe('application/cloudevents+json');
+    expect(types.get('state')).toBe('application/json');
+  });
+
+  it('loses nothing when the broker is killed and comes back', async () => {
+    await using broker = await Mosquitto.start();
+    await using outbox = await openStore();
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => running.uplink.status.connected, 'connected');
+    await outbox.append(many('event', 2000));
+    await eventually(() => subscriber.events('event').length > 0, 'the first arrived');
+    await broker.kill();
+    await outbox.append(many('event', 1000, 2001));
+    await eventually(() => running.health.entries().some(({ code }) => code === 'uplink-down'), 'the line is down');
+    expect(running.uplink.status.connected).toBe(false);
+    await broker.restart();
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty again');
+    await eventually(() => running.health.worst() === 'ok', 'health is clean again');
+    // What the broker had acknowledged and lost is custody `consumer`'s to find; from what is queued nothing is missing.
+    const got = seqs(subscriber.events('event'));
+    expect(got.filter((seq) => seq > 2000)).toEqual(upTo(3000).slice(2000));
+  });
+
+  it('keeps what nobody subscribes to, and delivers it when somebody does', async () => {
+    await using broker = await Mosquitto.start();
+    await using outbox = await openStore();
+    await outbox.append(many('event', 70));
+    await using running = startUplink(outbox, { url: broker.url });
+    const told = await eventually(
+      () => running.health.entries().find(({ code }) => code === 'uplink-undelivered'),
+      'nobody is there',
+    );
+    expect(told.detail).toContain('broker-no-subscriber');
+    expect(outbox.state.event.depth).toBe(70);
+    expect(running.uplink.status.acknowledged).toBe(0);
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    expect(seqs(subscriber.events('event'))).toEqual(upTo(70));
+    await eventually(() => running.health.worst() === 'ok', 'health is clean again');
+  });
+
+  it('finds a broker that froze within one and a half keep-alives, and goes on when it is back', async () => {
+    await using broker = await Mosquitto.start();
+    await using outbox = await openStore();
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await using running = startUplink(outbox, { url: broker.url, keepalive: '1s' });
+    await eventually(() => running.uplink.status.connected, 'connected');
+    broker.freeze();
+    await outbox.append(many('event', 10));
+    await eventually(() => running.uplink.status.lastError?.code === 'broker-silent', 'the silence was noticed');
+    expect(outbox.state.event.depth).toBe(10);
+    broker.thaw();
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    expect(seqs(subscriber.events('event'))).toEqual(upTo(10));
+  });
+
+  it('leaves the will when it is cut off', async () => {
+    await using broker = await Mosquitto.start();
+    await using outbox = await openStore();
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => subscriber.states().length > 0, 'online was said');
+    // Another client with the same id: the broker ends the first one, and its will is published.
+    await using copy = await TestSubscriber.connect(broker.url, 'none', { clientId: 'robot-07', protocolVersion: 5 });
+    await eventually(() => subscriber.states().some(({ online }) => online === false), 'the will was published');
+    await eventually(() => running.uplink.status.lastError !== undefined, 'the cut was noticed');
+    expect(copy.received).toEqual([]);
+  });
+
+  it('says what is wrong with the credentials, and never says them', async () => {
+    await using broker = await Mosquitto.start(['allow_anonymous false', 'password_file {folder}/passwords'], {
+      passwords: '',
+    });
+    await using outbox = await openStore();
+    await outbox.append(many('event', 3));
+    const lines: string[] = [];
+    const log: Log = {
+      debug: (sentence, fields) => void lines.push(sentence + JSON.stringify(fields)),
+      info: (sentence, fields) => void lines.push(sentence + JSON.stringify(fields)),
+      warn: (sentence, fields) => void lines.push(sentence + JSON.stringify(fields) + String(fields?.['error'])),
+      error: (sentence, fields) => void lines.push(sentence + JSON.stringify(fields)),
+      with: (fields) => {
+        lines.push(JSON.stringify(fields));
+        return log;
+      },
+    };
+    const { url } = broker;
+    await using running = startUplink(outbox, { url, username: 'robot-user', password: 'hunter-two' }, log);
+    const error = await eventually(() => running.uplink.status.lastError, 'the refusal is told');
+    expect(error.code).toBe('broker-credentials');
+    expect(running.health.entries()[0]?.detail).toContain('broker-credentials');
+    expect(outbox.state.event.depth).toBe(3);
+    const said = lines.join('\n') + JSON.stringify(running.uplink.status) + JSON.stringify(running.health.entries());
+    expect(said).toContain('broker');
+    expect(said).not.toMatch(/hunter-two|robot-user/);
+  });
+
+  it('keeps events that the access list forbids, and delivers the others', async () => {
+    await using broker = await Mosquitto.start(['allow_anonymous true', 'acl_file {folder}/acl'], {
+      acl: 'topic readwrite outpost/v1/robot-07/up/event\ntopic readwrite outpost/v1/robot-07/up/state\ntopic read #\n',
+    });
+    await using outbox = await openStore();
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await outbox.append([...many('telemetry', 5), ...many('event', 5)]);
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => outbox.state.event.depth === 0, 'what is allowed is delivered');
+    await eventually(
+      () => running.health.entries().some(({ detail }) => detail.includes('broker-refuses-events, MQTT 135')),
+      'the refusal is told',
+    );
+    expect(outbox.state.telemetry.depth).toBe(5);
+    expect(seqs(subscriber.events('event'))).toEqual(upTo(5));
+  });
+});
+
+describe('the uplink and aedes (MQTT 3.1.1)', () => {
+  it('falls back by itself and delivers everything', async () => {
+    await using broker = await startAedes();
+    await deliversEverything(broker.url, '3.1.1');
+  });
+
+  it('says so when 5 is demanded', async () => {
+    await using broker = await startAedes();
+    await using outbox = await openStore();
+    await using running = startUplink(outbox, { url: broker.url, protocol: '5' });
+    const error = await eventually(() => running.uplink.status.lastError, 'the refusal is told');
+    expect(['broker-protocol', 'broker-closed', 'broker-refused']).toContain(error.code);
+  });
+});
+
+describe('the uplink without a broker that works', () => {
+  it('rests when none is configured, and ends when asked', async () => {
+    await using outbox = await openStore();
+    await outbox.append(many('event', 2));
+    await using running = startUplink(outbox, {});
+    expect(running.uplink.status).toMatchObject({ connected: false, broker: undefined });
+    expect(outbox.state.event.depth).toBe(2);
+  });
+
+  it('tells a broker that is down from one that closes at once, and from one without TLS', async () => {
+    const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using outbox = await openStore();
+    await outbox.append(many('event', 2));
+    const told = async (config: Record<string, unknown>): Promise<string | undefined> => {
+      await using running = startUplink(outbox, config);
+      return (await eventually(() => running.uplink.status.lastError, 'the failure is told')).code;
+    };
+    expect(await told({ url: `mqtt://127.0.0.1:${port}` })).toBe('broker-closed');
+    expect(await told({ url: `mqtts://127.0.0.1:${port}` })).toMatch(/broker-(tls|closed)/);
+    expect(await told({ url: `mqtts://127.0.0.1:${port}`, ca: '/nowhere/ca.pem' })).toBe('uplink-file');
+    await new Promise((resolve) => server.close(resolve));
+    expect(await told({ url: `mqtt://127.0.0.1:${port}` })).toBe('broker-unreachable');
+    expect(outbox.state.event.depth).toBe(2);
+  });
+});
