@@ -79,10 +79,12 @@ export function filterGraph(output: VideoOutput): string {
   );
 }
 
+/** One a second, whatever the camera's own times are: they can go back, and the JPEG encoder ends at that. */
 const pictureFilters = ({ everyFrames, maxWidth }: PictureOptions): string[] => [
   `select='not(mod(n\\,${everyFrames}))'`,
   `scale=w='min(iw\\,${maxWidth})':h=-2:flags=bilinear`,
   'format=yuvj420p',
+  'setpts=N/TB',
 ];
 
 /** The sizes are those of `fittedSize` and `fitGeometry`; ffmpeg works them out again whenever the source changes. */
