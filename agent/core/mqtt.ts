@@ -61,7 +61,7 @@ export class MqttLine {
     this.#heardMonoMs = clock.monoMs();
     client.on('packetreceive', (packet) => {
       this.#heardMonoMs = clock.monoMs();
-      if (packet.cmd === 'puback' && packet.reasonCode) this.#codes.set(Number(packet.messageId), packet.reasonCode);
+      if (packet.cmd === 'puback') this.#codes.set(packet.messageId ?? 0, packet.reasonCode ?? 0);
     });
     this.closed = whyClosed(client, url).then((error) => {
       for (const reject of this.#pending) reject(error);
@@ -92,10 +92,10 @@ export class MqttLine {
       this.#pending.add(reject);
       let id = 0;
       this.#client.publish(topic, bytes, { qos: 1, retain, ...properties }, () => {
-        // An error here is a refusal with its code, or the end of the line, which `closed` tells.
-        const code = this.#codes.get(id) ?? 0;
+        // mqtt.js also calls this when it gives the connection up: only a PUBACK counts, and `closed` tells the rest.
+        const code = this.#codes.get(id);
+        if (code === undefined) return;
         this.#codes.delete(id);
-        if (!this.#client.connected && code === 0) return;
         this.#pending.delete(reject);
         resolve(code);
       });

@@ -22,7 +22,7 @@ import { takeOver } from './take-over.ts';
 export interface OpenedStore {
   readonly store: Store;
   readonly opened: Opened;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Larger stores are not read through at every start, only after they were found damaged. */

@@ -92,13 +92,13 @@ function readRows(db: Sqlite, slots: readonly number[], take: (row: SalvagedRow)
 
 /** A row is believed when its text is whole and says of itself what its id says. */
 function checked({ id, boot, mono_ms: monoMs, keep, json }: RawRow): SalvagedRow | undefined {
-  if (typeof json !== 'string') return undefined;
+  if (typeof json !== 'string' || ![boot, monoMs, keep].every(Number.isSafeInteger)) return undefined;
   return attempt(() => {
     const { epoch, lane, seq, specversion } = JSON.parse(json) as Record<string, unknown>;
     if (typeof epoch !== 'string' || !/^[0-9a-f]{32}$/.test(epoch) || typeof lane !== 'string' || !isLane(lane))
       return undefined;
     if (specversion !== '1.0' || seq !== String(seqOf(id))) return undefined;
-    return { epoch, lane, seq: seqOf(id), boot: Number(boot), monoMs: Number(monoMs), keep: Number(keep), json };
+    return { epoch, lane, seq: seqOf(id), boot, monoMs, keep, json };
   }, undefined);
 }
 

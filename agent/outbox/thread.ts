@@ -1,7 +1,7 @@
 /** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
-import { openStore } from './open-store.ts';
+import { type OpenedStore, openStore } from './open-store.ts';
 import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
 import { asFailure, type Store } from './store.ts';
 
@@ -14,9 +14,9 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
   if (!port) throw new Error('The writer runs in a thread.');
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
   try {
-    const { store, opened, close } = openStore(options);
-    serve(port, say, store, close, options.path);
-    say({ kind: 'opened', opened });
+    const store = openStore(options);
+    serve(port, say, store, options.path);
+    say({ kind: 'opened', opened: store.opened });
   } catch (thrown) {
     say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
     port.close();
@@ -26,8 +26,7 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
 function serve(
   port: MessagePort,
   say: (message: FromWriter) => void,
-  store: Store,
-  close: () => void,
+  { store, close }: OpenedStore,
   path: string,
 ): void {
   const end = (): void => {

@@ -66,7 +66,7 @@ export class Writer {
     return await new Promise((resolve, reject) => {
       this.#answered = resolve;
       this.#failed = reject;
-      worker.postMessage({ kind: 'job', job } satisfies ToWriter);
+      worker.postMessage({ kind: 'job', job } satisfies ToWriter, []);
     });
   }
 
@@ -76,7 +76,7 @@ export class Writer {
     this.#worker = undefined;
     if (!worker) return;
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    worker.postMessage({ kind: 'close' } satisfies ToWriter);
+    worker.postMessage({ kind: 'close' } satisfies ToWriter, []);
     const limit = new AbortController();
     await Promise.race([exited, this.#context.clock.sleep(closeLimitMs, limit.signal).catch(() => undefined)]);
     limit.abort();

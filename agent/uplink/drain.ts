@@ -96,7 +96,7 @@ export class Drain {
     lane.reading();
     try {
       const batch = await source.peek(lane.lane, lane.cursor, lane.isProbing ? { ...limits, maxEvents: 1 } : limits);
-      if (batch && !signal.aborted) this.#publish(lane, batch);
+      if (batch && !signal.aborted) void this.#publish(lane, batch);
     } catch (thrown) {
       log.debug('The store cannot be read now.', { lane: lane.lane, reason: messageOf(thrown) });
       lane.appended(retryMs);
@@ -104,21 +104,22 @@ export class Drain {
     }
   }
 
-  #publish(lane: LaneDrain, batch: Batch): void {
+  /** Does not wait for the answer before it: the window does. Never rejects. */
+  async #publish(lane: LaneDrain, batch: Batch): Promise<void> {
     const { topicOf, publish, report } = this.#options;
     const entry = lane.sent(batch);
     report.sent(batch.count);
-    publish(topicOf(batch.lane), batch.bytes, batch.count === 1 ? contentTypes.one : contentTypes.batch)
-      .then((code) => {
-        if (code === noSubscriber || code >= 128) {
-          report.refused(batch.lane, batch.count, code);
-          lane.refused(entry);
-        } else this.#remove(lane, lane.acknowledged(entry));
-      })
-      .catch((thrown: unknown) => {
-        this.#cut ??= thrown;
-      })
-      .finally(() => this.#wakeup.ring());
+    try {
+      const contentType = batch.count === 1 ? contentTypes.one : contentTypes.batch;
+      const code = await publish(topicOf(batch.lane), batch.bytes, contentType);
+      if (code === noSubscriber || code >= 128) {
+        report.refused(batch.lane, batch.count, code);
+        lane.refused(entry);
+      } else this.#remove(lane, lane.acknowledged(entry));
+    } catch (thrown) {
+      this.#cut ??= thrown;
+    }
+    this.#wakeup.ring();
   }
 
   #remove(lane: LaneDrain, done: readonly Batch[]): void {

@@ -57,7 +57,10 @@ export async function serveLine(options: LineOptions, signal: AbortSignal): Prom
   const cut = async (): Promise<never> => {
     throw await line.closed;
   };
-  const lasts = clock.sleep(stableMs, stop).then(report.stable, () => undefined);
+  const lasts = clock.sleep(stableMs, stop).then(
+    () => report.stable(),
+    () => undefined,
+  );
   const telling = tell(options, stop);
   const draining = drain.run(stop);
   const watching = watch(options, drain, stop);
