@@ -11,6 +11,9 @@ import { entryArgument } from '#agent/core/program.ts';
 import type { ThreadData } from '#agent/threads.ts';
 
 async function main(): Promise<void> {
+  // A thread's environment is a copy that native code never sees: here, in the process's own, or onnxruntime keeps a
+  // telemetry database in the home folder.
+  if (isMainThread) process.env['ORT_DISABLE_TELEMETRY'] = '1';
   if (!isMainThread) {
     const { runThread } = await import('#agent/threads.ts');
     await runThread(workerData as ThreadData);

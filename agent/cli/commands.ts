@@ -7,6 +7,8 @@ import { demoCommand } from './demo.ts';
 import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { exitCodes, reportError } from './output.ts';
+import { doctorCommand } from './doctor.ts';
+import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { statusCommand } from './status.ts';
@@ -31,7 +33,9 @@ function program(): Command {
     .addCommand(demoCommand())
     .addCommand(replayCommand())
     .addCommand(checkConfigCommand())
+    .addCommand(modelsCommand())
     .addCommand(statusCommand())
+    .addCommand(doctorCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })

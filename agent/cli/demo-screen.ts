@@ -24,20 +24,23 @@ export interface DemoScreen {
   end(status: Status, received: number): void;
 }
 
-export function openScreen(kind: DemoScreen['kind']): DemoScreen {
+/** @param to where it writes */
+export function openScreen(kind: DemoScreen['kind'], to: Output = process.stdout): DemoScreen {
+  const out = (text: string): void => {
+    to.write(text);
+  };
   switch (kind) {
     case 'json':
-      return jsonScreen();
+      return jsonScreen(out);
     case 'lines':
-      return lineScreen();
+      return lineScreen(out);
     case 'table':
-      return tableScreen();
+      return tableScreen(out);
   }
 }
 
-const out = (text: string): void => {
-  process.stdout.write(text);
-};
+type Write = (text: string) => void;
+type Output = Pick<NodeJS.WriteStream, 'write'>;
 
 /** The figures of the table, the same in every form. */
 export function figures(status: Status, received: number): Readonly<Record<string, number | string>> {
@@ -101,7 +104,7 @@ const figureLine = (status: Status, received: number): string =>
     .map(([name, value]) => `${name} ${value}`)
     .join('  ');
 
-function lineScreen(): DemoScreen {
+function lineScreen(out: Write): DemoScreen {
   const say = (line: string): void => out(`${line}\n`);
   let tables = 0;
   return {
@@ -119,7 +122,7 @@ function lineScreen(): DemoScreen {
   };
 }
 
-function jsonScreen(): DemoScreen {
+function jsonScreen(out: Write): DemoScreen {
   const say = (value: unknown): void => out(`${JSON.stringify(value)}\n`);
   return {
     kind: 'json',
@@ -136,7 +139,7 @@ function jsonScreen(): DemoScreen {
 const clearLine = '\r\x1b[K';
 
 /** Events scroll by; the table stays at the bottom. */
-function tableScreen(): DemoScreen {
+function tableScreen(out: Write): DemoScreen {
   let drawn = 0;
   let rows: readonly string[] = [];
   const erase = (): void => {

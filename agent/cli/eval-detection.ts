@@ -58,7 +58,6 @@ async function evalDetection(options: Options): Promise<void> {
     });
     return;
   }
-  const percent = (value: number | undefined): string => (value === undefined ? '-' : `${(100 * value).toFixed(1)}%`);
   const row = ({ name, objects, averagePrecision }: (typeof classes)[number]): (string | number)[] => [
     name,
     objects,
@@ -71,6 +70,8 @@ async function evalDetection(options: Options): Promise<void> {
   );
   print(`${msPerPicture.toFixed(1)} ms a picture in the model, one thread`);
 }
+
+const percent = (value: number | undefined): string => (value === undefined ? '-' : `${(100 * value).toFixed(1)}%`);
 
 interface Judged {
   readonly pictures: readonly JudgedPicture[];
