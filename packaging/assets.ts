@@ -80,12 +80,8 @@ export function describe(assets: readonly Asset[]): Content {
 
 const zstd = promisify(zstdCompress);
 
-export const compress = async ({ bytes }: Asset): Promise<Uint8Array> =>
-  zstd(bytes, {
-    params: {
-      [constants.ZSTD_c_compressionLevel]: 19,
-      [constants.ZSTD_c_checksumFlag]: 0,
-      // The whole library within the window: a tenth smaller than the level's own 8 MB.
-      [constants.ZSTD_c_windowLog]: 26,
-    },
-  });
+/** Effort of the compression: `small` takes most of a minute, `fast` makes a binary a tenth larger, for trying. */
+export const levels = { small: 19, fast: 3 } as const;
+
+export const compress = async ({ bytes }: Asset, level: number): Promise<Uint8Array> =>
+  zstd(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { note, print, printTable, reportError } from '#agent/cli/output.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import { resolveModel } from '#models/registry.ts';
-import { type Asset, compress, describe, modelAsset, nativeAssets, repositoryAssets } from './assets.ts';
+import { type Asset, compress, describe, levels, modelAsset, nativeAssets, repositoryAssets } from './assets.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import { bundleFile, contentAsset } from './content.ts';
 import { makeExecutable } from './executable.ts';
@@ -26,24 +26,31 @@ const defaultModel = 'yolox-nano';
 
 const nodeOf = ({ nodePackage }: Target): string => join('node_modules', nodePackage, 'bin', 'node');
 
-const usage = `npm run package -- [x64|arm64|all] [--out DIR] [--model-file FILE]
+const usage = `npm run package -- [x64|arm64|all] [--out DIR] [--model-file FILE] [--fast]
 
   --out DIR          where the binary and its notices go (dist)
-  --model-file FILE  the weights of ${defaultModel}, instead of those that \`models pull\` brought`;
+  --model-file FILE  the weights of ${defaultModel}, instead of those that \`models pull\` brought
+  --fast             compress less: for trying`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { out: { type: 'string' }, 'model-file': { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      out: { type: 'string' },
+      'model-file': { type: 'string' },
+      fast: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help) return print(usage);
   for (const target of chooseTargets(positionals[0] ?? 'x64')) {
     const out = resolve(values.out ?? join(repository, 'dist'));
-    await buildFor(target, out, values['model-file'] ?? (await resolveModel(defaultModel)).weightsPath);
+    const level = values.fast ? levels.fast : levels.small;
+    await buildFor(target, out, level, values['model-file'] ?? (await resolveModel(defaultModel)).weightsPath);
   }
 }
 
-async function buildFor(target: Target, out: string, weights: string): Promise<void> {
+async function buildFor(target: Target, out: string, level: number, weights: string): Promise<void> {
   if (process.version !== `v${nodeVersion}`) {
     throw new OutpostError('package-failed', `This is Node ${process.version}; the build needs v${nodeVersion}.`, {
       hint: 'Use `npm run package`, which runs the Node that the project pins.',
@@ -61,7 +68,7 @@ async function buildFor(target: Target, out: string, weights: string): Promise<v
     ...(await repositoryAssets(repository)),
   ];
   note('  compress');
-  const packed = await pack(assets);
+  const packed = await pack(assets, level);
   note('  executable');
   await mkdir(out, { recursive: true });
   const output = join(out, `outpost-linux-${target.arch}`);
@@ -75,8 +82,8 @@ async function buildFor(target: Target, out: string, weights: string): Promise<v
   await report(assets, packed, output, stripped);
 }
 
-async function pack(assets: readonly Asset[]): Promise<ReadonlyMap<string, Uint8Array>> {
-  const packed = await Promise.all(assets.map(async (asset) => [asset.path, await compress(asset)] as const));
+async function pack(assets: readonly Asset[], level: number): Promise<ReadonlyMap<string, Uint8Array>> {
+  const packed = await Promise.all(assets.map(async (asset) => [asset.path, await compress(asset, level)] as const));
   return new Map([...packed, [contentAsset, Buffer.from(JSON.stringify(describe(assets)))] as const]);
 }
 
