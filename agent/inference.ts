@@ -244,8 +244,8 @@ class Eye {
   }
 
   async #reportStats(signal: AbortSignal): Promise<void> {
-    const everRunning = this.#configure.frames === 'newest';
-    while (!signal.aborted && everRunning) {
+    if (this.#configure.frames === 'every') return;
+    while (!signal.aborted) {
       const cameras = [...this.#cameras].map(([camera, { stats }]) => ({
         camera,
         decoded: stats.decoded,

@@ -31,7 +31,7 @@ const tracked: readonly string[] = execFileSync('git', ['ls-files', '--cached', 
 const read = (path: string): Source => ({ path, text: readFileSync(join(root, path), 'utf8') });
 const sources = tracked.filter((path) => path.endsWith('.ts')).map(read);
 const isTest = ({ path }: Source): boolean =>
-  path.endsWith('.test.ts') ||
+  /\.test\.ts$|\/test-rig\.ts$/.test(path) ||
   path.startsWith('agent/testing/') ||
   path.startsWith('agent/scenarios/') ||
   path.startsWith('.config/');

@@ -144,7 +144,7 @@ describe('snapshots', () => {
     ['an endless body', endless, 'picture-too-large'],
     [
       'a body that never comes',
-      (_q, response) => void response.writeHead(200, { 'content-type': 'image/jpeg' }).flushHeaders(),
+      (_q, response) => response.writeHead(200, { 'content-type': 'image/jpeg' }).flushHeaders(),
       'source-unreachable',
     ],
     ['no head', () => undefined, 'source-unreachable'],

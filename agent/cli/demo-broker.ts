@@ -11,6 +11,7 @@ export interface ReceivedEvent {
   readonly subject: string;
   readonly lane: string;
   readonly seq: string;
+  readonly epoch: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -35,7 +36,7 @@ export async function openBroker(onEvent: (event: ReceivedEvent) => void): Promi
     }
     done();
   };
-  await new Promise<void>((resolve) => broker.subscribe('outpost/v1/+/up/+', take as never, resolve));
+  await new Promise<void>((resolve) => broker.subscribe('outpost/v1/+/up/+', take, resolve));
   return {
     url: `mqtt://127.0.0.1:${port}`,
     received: () => received,

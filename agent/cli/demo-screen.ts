@@ -60,17 +60,20 @@ export function figures(status: Status, received: number): Readonly<Record<strin
   };
 }
 
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' || typeof value === 'number' ? `${value}` : undefined;
+
 /** One event for a person: when, what, where, who. */
 export function eventLine({ time, type, subject, lane, seq, data }: ReceivedEvent): string {
   const place = data['zone'] ?? data['line'] ?? data['condition'];
   const object = data['object'] as { label: string; track: number } | undefined;
   const objects = data['objects'] as readonly unknown[] | undefined;
   const details = [
-    place === undefined ? undefined : String(place),
+    textOf(place),
     object && `${object.label} ${object.track}`,
     objects && `${objects.length} inside`,
-    data['direction'] === undefined ? undefined : String(data['direction']),
-    data['peak'] === undefined ? undefined : `${String(data['count'])} people, at most ${String(data['peak'])}`,
+    textOf(data['direction']),
+    typeof data['peak'] === 'number' ? `${textOf(data['count']) ?? '?'} people, at most ${data['peak']}` : undefined,
     typeof data['durationMs'] === 'number' && data['durationMs'] > 0
       ? `${(data['durationMs'] / 1000).toFixed(1)} s`
       : undefined,

@@ -144,13 +144,13 @@ async function checkMemory(): Promise<readonly Finding[]> {
 
 async function checkDisk(config: Config): Promise<readonly Finding[]> {
   const { mkdir, open, rm, statfs } = await import('node:fs/promises');
-  const { join } = await import('node:path');
+  const path = await import('node:path');
   const { formatBytes } = await import('#agent/core/bytes.ts');
-  const { path } = config.storage;
-  await mkdir(path, { recursive: true });
-  const { bavail, bsize } = await statfs(path);
+  const folder = config.storage.path;
+  await mkdir(folder, { recursive: true });
+  const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;
-  const probe = join(path, `.doctor-${process.pid}`);
+  const probe = path.join(folder, `.doctor-${process.pid}`);
   const file = await open(probe, 'w');
   const startedAt = performance.now();
   try {
@@ -161,7 +161,7 @@ async function checkDisk(config: Config): Promise<readonly Finding[]> {
     await rm(probe, { force: true });
   }
   const syncMs = (performance.now() - startedAt).toFixed(1);
-  const detail = `${path}: ${formatBytes(free)} free, a durable write takes ${syncMs} ms`;
+  const detail = `${folder}: ${formatBytes(free)} free, a durable write takes ${syncMs} ms`;
   if (free >= freeBytesWarn) return [{ check: 'disk', verdict: 'ok', detail }];
   const hint = 'Free some space, or choose another `storage.path`.';
   return [{ check: 'disk', verdict: free < freeBytesFail ? 'fail' : 'warn', detail, hint }];
@@ -207,7 +207,7 @@ async function checkBroker(config: Config): Promise<readonly Finding[]> {
     new AbortController().signal,
   );
   const { version } = line;
-  await line[Symbol.asyncDispose]();
+  await line.end();
   return [{ check: 'broker', verdict: 'ok', detail: `${redactUrl(url)} answers, MQTT ${version}` }];
 }
 
@@ -236,8 +236,13 @@ async function checkCamera(id: string, config: Config): Promise<readonly Finding
   const stop = new AbortController();
   const outcome = Promise.withResolvers<CameraStateChange | undefined>();
   const opened = new Camera({
-    ...{ camera, format: frameFormat(manifest), frames: 'newest', ffmpeg: await findFfmpeg() },
-    ...{ clock: systemClock, random: systemRandom, log: silentLog },
+    camera,
+    format: frameFormat(manifest),
+    frames: 'newest',
+    ffmpeg: await findFfmpeg(),
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
     onState: (change) => {
       if (change.state === 'open' || change.state === 'down') outcome.resolve(change);
     },

@@ -49,11 +49,6 @@ export const healthCodes = {
     severity: 'warning',
     text: 'Events go on without pictures. Check the disk’s space.',
   },
-  'clock-unsynced': {
-    title: 'The clock is not trusted',
-    severity: 'warning',
-    text: 'Times of events are corrected later. Check NTP or the GNSS receiver.',
-  },
   // outbox, uplink
   'outbox-full': {
     title: 'The store is full',

@@ -42,7 +42,7 @@ const config = (more: ConfigInput = {}): ConfigInput => ({
 function gaps(events: readonly ReceivedEvent[]): readonly string[] {
   const lanes = new Map<string, Set<number>>();
   for (const event of events) {
-    const key = `${String((event as unknown as { epoch: string }).epoch)} ${event.lane}`;
+    const key = `${event.epoch} ${event.lane}`;
     lanes.set(key, (lanes.get(key) ?? new Set()).add(Number(event.seq)));
   }
   return [...lanes].flatMap(([key, seqs]) =>

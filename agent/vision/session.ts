@@ -68,6 +68,10 @@ async function create(runtime: Runtime, model: Model, { threads }: SessionOption
       interOpNumThreads: 1,
       executionMode: 'sequential',
       logSeverityLevel: 3,
+      // Without the arena every run leaves its buffers to the garbage collector: 148 MB instead of 61 after 180 runs.
+      enableCpuMemArena: true,
+      // Planning the buffers beforehand saves no time here, and costs 6 to 13 MB.
+      enableMemPattern: false,
       extra: { session: { intra_op: { allow_spinning: '0' } } },
     });
   } catch (cause) {
