@@ -34,11 +34,19 @@ function keptRows(outputs: Readonly<Record<string, Tensor>>, manifest: Manifest)
         ? []
         : Object.entries(outputs)
             .filter(([, { dims }]) => dims[1] === scored.dims[1])
-            .map(([output, { data, dims: [, , width = 0] }]) => ({
-              output,
-              row,
-              values: Buffer.from(data.slice(row * width, (row + 1) * width).buffer).toString('base64'),
-            })),
+            .map(
+              ([
+                output,
+                {
+                  data,
+                  dims: [, , width = 0],
+                },
+              ]) => ({
+                output,
+                row,
+                values: Buffer.from(data.slice(row * width, (row + 1) * width).buffer).toString('base64'),
+              }),
+            ),
     ),
   );
 }

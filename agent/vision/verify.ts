@@ -80,7 +80,8 @@ export function differencesOf(expected: readonly Detection[], found: readonly De
     else differences.push(`missing: ${describe(golden)}`);
   }
   const least = Math.min(...expected.map(({ score }) => score));
-  for (const extra of free) if (extra.score > least + scoreTolerance) differences.push(`unexpected: ${describe(extra)}`);
+  for (const extra of free)
+    if (extra.score > least + scoreTolerance) differences.push(`unexpected: ${describe(extra)}`);
   return differences;
 }
 
