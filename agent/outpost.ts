@@ -53,6 +53,16 @@ export interface Status {
 
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
+const lastMomentMs = 1_000;
+
+/** An agent without cameras runs too. */
+const untilAborted: Service = {
+  name: 'agent',
+  run: async (signal) => {
+    if (signal.aborted) return;
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  },
+};
 
 export class Outpost implements AsyncDisposable {
   readonly #options: OutpostOptions;
@@ -119,30 +129,37 @@ export class Outpost implements AsyncDisposable {
     const { config, clock, random, log } = this.#options;
     const supervised = { clock, random, log };
     const writing = new AbortController();
-    const rooms: readonly Service[] = [
-      ...this.#sight.services(),
-      { name: 'uplink', run: async (stop) => await this.#uplink.run(stop) },
-      {
-        name: 'socket',
-        run: async (stop) => await serveStatus(socketPath(config.storage.path), () => this.status(), stop),
-      },
-    ];
-    const writer = supervise(
-      [{ name: 'intake', run: async (stop) => await this.#intake.run(stop) }],
-      supervised,
-      writing.signal,
-    );
+    const uplink: Service = { name: 'uplink', run: async (stop) => await this.#uplink.run(stop) };
+    const intake: Service = { name: 'intake', run: async (stop) => await this.#intake.run(stop) };
+    const socket: Service = {
+      name: 'socket',
+      run: async (stop) => await serveStatus(socketPath(config.storage.path), () => this.status(), stop),
+    };
+    const telling = new AbortController();
+    const line = supervise([uplink, socket], supervised, telling.signal);
+    const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
       version,
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,
     });
-    await supervise(rooms, supervised, signal);
+    await supervise([...this.#sight.services(), untilAborted], supervised, signal);
     this.#sight.finish();
     writing.abort();
     await writer;
+    await this.#sendLast();
+    telling.abort();
+    await line;
     log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
+  }
+
+  /** What the end itself told gets a moment to leave; what does not, waits on the disk. */
+  async #sendLast(): Promise<void> {
+    const { clock } = this.#options;
+    const endsAt = clock.monoMs() + lastMomentMs;
+    const waits = (): boolean => Object.values(this.#outbox.state).some(({ depth }) => depth > 0);
+    while (this.#uplink.status.connected && waits() && clock.monoMs() < endsAt) await clock.sleep(20);
   }
 
   status(): Status {

@@ -8,7 +8,7 @@
  * `golden/cloudevents.json`.
  */
 import type { ClockQuality } from './envelope.ts';
-import { type Event, eventType } from './event.ts';
+import type { Event } from './event.ts';
 import type { Lane } from './lane.ts';
 
 /** Content types of the MQTT binding, and of the JSON batch format. */
@@ -30,6 +30,10 @@ export interface EncodedEvent {
   readonly middle: string;
   readonly tail: string;
 }
+
+/** The CloudEvents type, such as `outpost.intrusion.start`. */
+export const eventType = ({ kind, phase }: Pick<Event, 'kind' | 'phase'>): string =>
+  phase ? `outpost.${kind}.${phase}` : `outpost.${kind}`;
 
 export const encodeHead = (epoch: string, lane: Lane): string =>
   `{"specversion":"1.0","id":"e-${epoch.slice(0, 8)}-${lane}-`;

@@ -104,7 +104,3 @@ interface EventOf<K extends EventKind> {
 
 /** A versioned discriminated union over `kind`. */
 export type Event = { [K in EventKind]: EventOf<K> }[EventKind];
-
-/** The CloudEvents type, such as `outpost.intrusion.start`. */
-export const eventType = (event: Pick<Event, 'kind' | 'phase'>): string =>
-  event.phase ? `outpost.${event.kind}.${event.phase}` : `outpost.${event.kind}`;

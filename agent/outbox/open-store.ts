@@ -22,6 +22,7 @@ import { takeOver } from './take-over.ts';
 export interface OpenedStore {
   readonly store: Store;
   readonly opened: Opened;
+  readonly reserve: Reserve;
   readonly close: () => void;
 }
 
@@ -48,10 +49,10 @@ function openLocked(options: WriterOptions, lock: Sqlite): OpenedStore {
   try {
     const begun = db.transaction(() => begin(db, options, damaged)).immediate();
     const store = new Store(db, begun.slots, { ...options, origin: begun.origin, reserve });
-    reserve.restore(options.now.monoMs);
     const { epoch, boot } = begun.origin;
     return {
       store,
+      reserve,
       opened: { epoch, boot, slots: begun.slots.state(), keptAside, salvaged: begun.salvaged },
       close: () => {
         db.close();

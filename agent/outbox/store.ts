@@ -48,7 +48,6 @@ export class Store {
 
   run(job: Job): Answer {
     this.#given = 0;
-    this.#options.reserve.restore(job.now.monoMs);
     const written = this.#write(job);
     return { ...written, ...this.#peek(job.peeks, written.broken), slots: this.#slots.state(), dropped: this.#given };
   }

@@ -17,6 +17,7 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
     const store = openStore(options);
     serve(port, say, store, options.path);
     say({ kind: 'opened', opened: store.opened });
+    store.reserve.restore(options.now.monoMs);
   } catch (thrown) {
     say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
     port.close();
@@ -26,7 +27,7 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
 function serve(
   port: MessagePort,
   say: (message: FromWriter) => void,
-  { store, close }: OpenedStore,
+  { store, reserve, close }: OpenedStore,
   path: string,
 ): void {
   const end = (): void => {
@@ -40,6 +41,7 @@ function serve(
     }
     const answer = attempt(store, message.job, path);
     say({ kind: 'answer', answer });
+    reserve.restore(message.job.now.monoMs);
     if (answer.broken) end();
   });
 }

@@ -15,7 +15,7 @@ import { pictureToPlanes } from './letterbox.ts';
 import { type Session, openSession } from './session.ts';
 
 /** Rows whose score reaches this are kept; a little below what candidates must reach, so that some are refused. */
-const rowScore = 0.1;
+const rowScore = 0.2;
 const minScore = 0.3;
 
 /** Best score of each row of an output, or nothing where the output holds no scores. */

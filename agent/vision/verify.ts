@@ -50,7 +50,9 @@ export async function verifyModel(model: Model): Promise<Verified> {
     return { picture: 'grey', differences: [], inferenceMs };
   }
   const { bytes, source } = await pictureToPlanes(golden.picture, frameFormat(model.manifest));
-  const { detections, inferenceMs } = await detector.detect(bytes, source, { minScore: golden.expected.minScore });
+  const { detections, inferenceMs } = await detector.detect(bytes, source, {
+    minScore: golden.expected.minScore - scoreTolerance,
+  });
   return { picture: 'golden', differences: differencesOf(golden.expected.detections, detections), inferenceMs };
 }
 

@@ -1,0 +1,70 @@
+/** What the tests of this room share: events of a wanted size, a host that they decide, and a look into the store. */
+import type { Clock } from '#agent/core/clock.ts';
+import { systemClock } from '#agent/core/clock.ts';
+import { silentLog } from '#agent/core/log.ts';
+import type { Event } from '#agent/domain/event.ts';
+import { type Lane, lanes } from '#agent/domain/lane.ts';
+import type { Host } from './host.ts';
+import { openOutbox, type Outbox, type OutboxOptions, type Position } from './outbox.ts';
+
+export const testHost = (bootId = 'boot-1', machineId = 'machine-1'): Host => ({
+  bootId,
+  machineId,
+  clockQuality: () => 'synced',
+});
+
+export const testEvent = (lane: Lane, n: number, padding = 0): Event => ({
+  kind: 'camera',
+  phase: 'start',
+  lane,
+  subject: 'camera/front',
+  wallMs: 1_795_334_400_000 + n,
+  monoMs: n,
+  data: { incident: `i-${n}`, condition: 'black', durationMs: n, detail: 'x'.repeat(padding) },
+});
+
+export async function openTestOutbox(path: string, options: Partial<OutboxOptions> = {}): Promise<Outbox> {
+  const clock: Clock = systemClock;
+  return await openOutbox({
+    path,
+    device: 'robot-07',
+    maxSizeBytes: 64 * 1024 * 1024,
+    clock,
+    log: silentLog,
+    host: testHost(),
+    ...options,
+  });
+}
+
+export interface StoredEvent {
+  readonly id: string;
+  readonly type: string;
+  readonly epoch: string;
+  readonly lane: Lane;
+  readonly seq: string;
+  readonly boot: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Everything that waits in a lane, read as the uplink reads it. */
+export async function waiting(outbox: Outbox, lane: Lane, maxEvents = 64): Promise<StoredEvent[]> {
+  const all: StoredEvent[] = [];
+  let after: Position | undefined;
+  for (;;) {
+    const batch = await outbox.peek(lane, after, { maxEvents, maxBytes: 64 * 1024 });
+    if (!batch) return all;
+    const parsed = JSON.parse(Buffer.from(batch.bytes).toString('utf8')) as StoredEvent | StoredEvent[];
+    all.push(...(Array.isArray(parsed) ? parsed : [parsed]));
+    after = { epoch: batch.epoch, seq: batch.last };
+  }
+}
+
+export async function waitingEverywhere(outbox: Outbox): Promise<StoredEvent[]> {
+  const all: StoredEvent[] = [];
+  for (const lane of lanes) all.push(...(await waiting(outbox, lane)));
+  return all;
+}
+
+export const numbers = (events: readonly StoredEvent[]): number[] => events.map(({ seq }) => Number(seq));
+export const range = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_none, index) => first + index);
