@@ -3,7 +3,7 @@
  *
  *   node --experimental-sea-config--> blob --postject--> executable
  *
- * Why plain SEA and not pkg's: see agent/decisions/0006-single-executable.md.
+ * Why plain SEA and not pkg's: see agent/decisions/009-plain-single-executable.md.
  */
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';

@@ -20,3 +20,8 @@ test('each package is named once, with its licence', async () => {
   expect(notices.map(({ name, licence }) => [name, licence])).toEqual([['zod', 'MIT']]);
   expect(writeNotices(notices)).toContain('Permission is hereby granted');
 });
+
+test('the libraries inside libvips are named with their licences', async () => {
+  const [notice] = await noticesFor(repository, ['node_modules/@img/sharp-libvips-linux-x64/lib/libvips-cpp.so']);
+  expect(notice?.text).toContain('LGPLv3');
+});

@@ -14,6 +14,10 @@ export interface Notice {
   readonly text: string;
 }
 
+/** libvips names the licences of the libraries inside it in its README, and nowhere else. */
+const licenceFile = (name: string): RegExp =>
+  name.includes('libvips') ? /^readme/i : /^(licen[cs]e|copying|notice|thirdparty)/i;
+
 /** `node_modules/@a/b/lib/c.js` -> `node_modules/@a/b`; undefined for a file of our own. */
 export function packageOf(input: string): string | undefined {
   return /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
@@ -32,7 +36,7 @@ async function noticeOf(folder: string): Promise<Notice> {
     version: string;
     license?: string;
   };
-  const names = (await readdir(folder)).filter((file) => /^(licen[cs]e|copying|notice|thirdparty)/i.test(file));
+  const names = (await readdir(folder)).filter((file) => licenceFile(name).test(file));
   const texts = await Promise.all(names.toSorted().map((file) => readFile(join(folder, file), 'utf8').catch(() => '')));
   return { name, version, licence: license ?? 'not named', text: texts.join('\n\n').trim() };
 }
