@@ -12,6 +12,9 @@ import { cacheChoices } from './cache-folder.ts';
 import { type Content, bundleFile, contentAsset } from './content.ts';
 import { unpack } from './unpack.ts';
 
+// Node keeps such warnings to itself for what lies in node_modules; in a bundle nothing does.
+process.noDeprecation = true;
+
 const readAsset = (name: string): Uint8Array => new Uint8Array(getRawAsset(name));
 
 function unpackHere(): string {

@@ -7,7 +7,7 @@
  * Every rename is whole and writes the same bytes, so several starts at once need no lock, and a library that another
  * process has loaded keeps its old inode. Synchronous: nothing else of the program can run before it.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -15,7 +15,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeSync,
@@ -96,11 +96,28 @@ function restore(folder: string, file: ContentFile, readAsset: ReadAsset): void 
 function isIntact(path: string, file: ContentFile): boolean {
   try {
     const found = lstatSync(path);
-    return found.isFile() && found.size === file.bytes && hash('sha256', readFileSync(path)) === file.sha256;
+    return found.isFile() && found.size === file.bytes && hashOf(path) === file.sha256;
   } catch {
     return false;
   }
 }
+
+/** In pieces: whole libraries in memory would stay in the process's footprint until the next collection. */
+function hashOf(path: string): string {
+  const hashing = createHash('sha256');
+  const descriptor = openSync(path, 'r');
+  try {
+    for (;;) {
+      const length = readSync(descriptor, piece);
+      if (length === 0) return hashing.digest('hex');
+      hashing.update(piece.subarray(0, length));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const piece = Buffer.allocUnsafe(1 << 19);
 
 function decompress(file: ContentFile, readAsset: ReadAsset): Buffer {
   let bytes: Buffer;
