@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorCodes } from './core/error-codes.ts';
 import { healthCodes } from './core/health.ts';
+import { version } from './core/version.ts';
 import { staleFiles } from './cli/generate.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -170,6 +171,12 @@ const leaks = (from: readonly Source[]): readonly string[] =>
         .map((pattern) => `${path}: ${pattern.source}`),
     );
 
+/** Paths in a page's code marks that are not in the repository. */
+const missingPaths = (page: string): readonly string[] =>
+  [...page.matchAll(/`((?:agent|models|config|packaging)\/[^`\s]+)`/g)]
+    .map(([, path = '']) => path)
+    .filter((path) => !existsSync(join(root, path)));
+
 const imports = product.flatMap(importsOf);
 
 describe('floors', () => {
@@ -281,6 +288,25 @@ describe('pages and files', () => {
       ({ path, text }) => path !== 'agent/laws.test.ts' && /\b(it|test|describe)\.(only|todo|fails)\b/.test(text),
     );
     expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  it('SECURITY.md has every requirement once, and names only what is there', () => {
+    const page = read('SECURITY.md').text;
+    const numbers = [...page.matchAll(/^\|\s+(\d+)\s+\|/gm)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(Array.from({ length: 45 }, (_, index) => index + 1));
+    expect(missingPaths(page)).toEqual([]);
+    expect(missingPaths('see `agent/no/such.test.ts` and `agent/core/errors.ts`')).toEqual(['agent/no/such.test.ts']);
+  });
+
+  it('every decision is in its list, and every record in the list is there', () => {
+    const records = tracked.filter((path) => /^agent\/decisions\/\d+-/.test(path)).map((path) => path.split('/')[2]);
+    const listed = [...read('agent/decisions/README.md').text.matchAll(/\]\((\d+-[^)]+)\)/g)].map(([, name]) => name);
+    expect(new Set(listed)).toEqual(new Set(records));
+  });
+
+  it('says one version', () => {
+    const { version: published } = JSON.parse(read('package.json').text) as { version: string };
+    expect(version).toBe(published);
   });
 
   it('has no room for odds and ends', () => {
