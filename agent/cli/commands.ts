@@ -6,7 +6,7 @@ import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
 import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
-import { exitCodes, reportError } from './output.ts';
+import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
@@ -45,6 +45,7 @@ function program(): Command {
 
 /** @param argv as in process.argv: the first two are skipped */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
+  endWhenNobodyReads();
   try {
     await program().parseAsync(argv);
   } catch (thrown) {

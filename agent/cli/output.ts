@@ -1,5 +1,5 @@
 /** The only file of the command line that writes to the terminal, and the exit codes. */
-import { type OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import { type OutpostError, systemCode, toOutpostError } from '#agent/core/errors.ts';
 
 /** What a script can rely on. */
 export const exitCodes = {
@@ -17,6 +17,17 @@ export const exitCodes = {
   /** a bug in Outpost */
   internal: 70,
 } as const;
+
+/** `outpost … | head`: when nobody reads any more, the command ends as by SIGTERM, and says nothing of it. */
+export function endWhenNobodyReads(): void {
+  let isEnding = false;
+  process.stdout.on('error', (error: Error) => {
+    if (!['EPIPE', 'ERR_STREAM_DESTROYED'].includes(systemCode(error) ?? '')) throw error;
+    if (isEnding) return;
+    isEnding = true;
+    process.kill(process.pid, 'SIGTERM');
+  });
+}
 
 export const print = (line = ''): void => {
   process.stdout.write(`${line}\n`);
