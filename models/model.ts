@@ -27,13 +27,16 @@ const sourceSchema = z.discriminatedUnion('kind', [
 ]);
 export type WeightsSource = z.infer<typeof sourceSchema>;
 
-export const manifestSchema = z.strictObject({
+const fieldsSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/),
   title: z.string(),
   task: z.literal('detection'),
   head: z.enum(headNames),
   weights: z.strictObject({
-    file: z.string().meta({ description: 'name of the ONNX file, in the model’s folder or in the cache' }),
+    file: z
+      .string()
+      .regex(/^[\w-][\w.-]*$/, 'must be a plain file name')
+      .meta({ description: 'name of the ONNX file, in the model’s folder or in the cache' }),
     sha256: sha256.optional().meta({ description: 'absent only for a user’s own model' }),
     bytes: z.int().positive().optional(),
     sources: z.array(sourceSchema).default([]),
@@ -47,7 +50,7 @@ export const manifestSchema = z.strictObject({
       .tuple([z.number(), z.number(), z.number()])
       .default([0, 0, 0])
       .meta({ description: 'a channel, in the order of colour; value = (byte - mean) / std' }),
-    std: z.tuple([z.number(), z.number(), z.number()]).default([1, 1, 1]),
+    std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]).default([1, 1, 1]),
     fit: z.enum(['letterbox-top-left', 'letterbox-centre', 'stretch']),
     padding: z.int().min(0).max(255).default(114),
   }),
@@ -60,8 +63,17 @@ export const manifestSchema = z.strictObject({
     high: fraction.meta({ description: 'least score of the first stage' }),
     birth: fraction.meta({ description: 'least score that may start a track' }),
   }),
-  nms: z.strictObject({ iou: fraction.default(0.45) }).prefault({}),
+  nms: z.strictObject({ iou: fraction.default(0.55) }).prefault({}),
   licence: z.strictObject({ weights: z.string(), notice: z.string() }),
+});
+
+/** A grid has whole cells only. */
+export const manifestSchema = fieldsSchema.superRefine(({ input, strides }, context) => {
+  for (const side of ['width', 'height'] as const) {
+    const odd = strides.find((stride) => input[side] % stride !== 0);
+    if (odd === undefined) continue;
+    context.addIssue({ code: 'custom', path: ['input', side], message: `must be a multiple of the stride ${odd}` });
+  }
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

@@ -1,7 +1,7 @@
 /** `outpost eval detection`: how well a model finds what is in a folder of pictures with their truth. */
 import { readFile, readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { JudgedPicture, TrueObject } from '#agent/eval/detection.ts';
 import type { Model } from '#models/model.ts';
 import { note, print, printJson, printTable } from './output.ts';
@@ -18,8 +18,14 @@ Examples:
 interface Options {
   readonly data: string;
   readonly model: string;
-  readonly minScore: string;
+  readonly minScore: number;
   readonly json?: true;
+}
+
+function parseScore(text: string): number {
+  const score = text.trim() === '' ? Number.NaN : Number(text);
+  if (score >= 0 && score <= 1) return score;
+  throw new InvalidArgumentError('It must be a number from 0 to 1.');
 }
 
 export const evalDetectionCommand = (): Command =>
@@ -27,7 +33,7 @@ export const evalDetectionCommand = (): Command =>
     .description('average precision of a model on pictures with known boxes')
     .requiredOption('-d, --data <folder>', 'pictures with Pascal VOC XML')
     .option('-m, --model <name>', 'a model, or the folder of one', 'yolox-nano')
-    .option('--min-score <score>', 'least score that is looked at', '0.01')
+    .option('--min-score <score>', 'least score that is looked at', parseScore, 0.01)
     .option('--json', 'one JSON object')
     .addHelpText('after', examples)
     .action(evalDetection);
@@ -40,13 +46,13 @@ async function evalDetection(options: Options): Promise<void> {
     import('#agent/eval/detection.ts'),
   ]);
   const model = await resolveModel(options.model);
-  const { pictures, msPerPicture } = await judgePictures(options.data, model, Number(options.minScore));
+  const { pictures, msPerPicture } = await judgePictures(options.data, model, options.minScore);
   const labels = [...new Set(pictures.flatMap(({ truth }) => truth.map(({ label }) => label)))].sort();
   const classes = labels.map((name) => evaluateClass(pictures, { name, labels: [name] }));
   const grouped = groups.map((group) => evaluateClass(pictures, group));
   const mean = meanAveragePrecision(classes);
   if (options.json) {
-    const meaning = { minIou: 0.5, interpolation: 'all-point', minScore: Number(options.minScore) };
+    const meaning = { minIou: 0.5, interpolation: 'all-point', minScore: options.minScore };
     printJson({
       model: model.manifest.name,
       pictures: pictures.length,

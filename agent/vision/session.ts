@@ -91,7 +91,9 @@ async function checkFile({ manifest, weightsPath }: Model): Promise<void> {
   let bytes: number;
   try {
     await using file = await open(weightsPath);
-    bytes = (await file.stat()).size;
+    const found = await file.stat();
+    if (!found.isFile()) throw new TypeError('it is not a file');
+    bytes = found.size;
   } catch (cause) {
     const reason = systemCode(cause) === 'ENOENT' ? 'is not there' : `cannot be read: ${messageOf(cause)}`;
     throw new OutpostError('model-missing', `The weights of ${manifest.name} at ${weightsPath}: ${reason}.`, { cause });

@@ -50,7 +50,7 @@ function levelsOf(outputs: Readonly<Record<string, readonly number[]>>, manifest
     const distances = names.find((name) => name !== scores);
     if (scores === undefined || distances === undefined || names.length !== 2) {
       const found = Object.entries(outputs).map(([name, dims]) => `${name} ${formatShape(dims)}`);
-      return `stride ${stride} is expected as scores 1x${cells}x${labelCount} and distances 1x${cells}x(4 x bins), found ${found.join(', ')}`;
+      return `stride ${stride} is expected as scores 1x${cells}x${labelCount} and distances 1x${cells}x(4 x bins), found ${found.join(', ') || 'none'}`;
     }
     levels.push({ stride, scores, distances });
   }
