@@ -18,14 +18,15 @@ export const exitCodes = {
   internal: 70,
 } as const;
 
-/** `outpost … | head`: when nobody reads any more, the command ends as by SIGTERM, and says nothing of it. */
+/** `outpost … | head`: when nobody reads any more, the command ends, in order where it knows how, without a word. */
 export function endWhenNobodyReads(): void {
   let isEnding = false;
   process.stdout.on('error', (error: Error) => {
     if (!['EPIPE', 'ERR_STREAM_DESTROYED'].includes(systemCode(error) ?? '')) throw error;
     if (isEnding) return;
     isEnding = true;
-    process.kill(process.pid, 'SIGTERM');
+    if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
+    else process.exit(exitCodes.ok);
   });
 }
 
