@@ -10,7 +10,8 @@ import type { Lane } from '#agent/domain/lane.ts';
 
 export const givingUpOrder: readonly Lane[] = ['media', 'telemetry', 'audit', 'event'];
 
-const isProtected = (lane: Lane): boolean => !givingUpOrder.includes(lane);
+/** Lanes that are never given up. */
+export const isProtected = (lane: Lane): boolean => !givingUpOrder.includes(lane);
 
 export interface Need {
   /** Bytes that must go first; 0 or less: there is room. */

@@ -22,7 +22,6 @@ import { takeOver } from './take-over.ts';
 export interface OpenedStore {
   readonly store: Store;
   readonly opened: Opened;
-  readonly reserve: Reserve;
   readonly close: () => void;
 }
 
@@ -47,12 +46,13 @@ function openLocked(options: WriterOptions, lock: Sqlite): OpenedStore {
   const { db, keptAside } = openChecked(file, options);
   const damaged = keptAside === undefined ? undefined : openDamaged(keptAside);
   try {
+    const logPages = Math.max(64, Math.min(1_000, Math.floor(reserve.bytes / 2 / 8192)));
+    db.pragma(`wal_autocheckpoint = ${logPages}`);
     const begun = db.transaction(() => begin(db, options, damaged)).immediate();
     const store = new Store(db, begun.slots, { ...options, origin: begun.origin, reserve });
     const { epoch, boot } = begun.origin;
     return {
       store,
-      reserve,
       opened: { epoch, boot, slots: begun.slots.state(), keptAside, salvaged: begun.salvaged },
       close: () => {
         db.close();

@@ -6,19 +6,20 @@ import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSy
 import { join } from 'node:path';
 
 const retryMs = 10_000;
-const largestBytes = 4 * 1024 * 1024;
+const largestBytes = 16 * 1024 * 1024;
 
 export class Reserve {
   readonly #path: string;
   readonly #folder: string;
-  readonly #bytes: number;
+  /** Its size; the log may grow to half of it. */
+  readonly bytes: number;
   #held: boolean;
   #triedMonoMs = Number.NEGATIVE_INFINITY;
 
   constructor(folder: string, maxSizeBytes: number) {
     this.#folder = folder;
     this.#path = join(folder, 'outbox.reserve');
-    this.#bytes = Math.min(largestBytes, Math.floor(maxSizeBytes / 16));
+    this.bytes = Math.min(largestBytes, Math.floor(maxSizeBytes / 16));
     this.#held = existsSync(this.#path);
   }
 
@@ -27,18 +28,23 @@ export class Reserve {
     rmSync(this.#path, { force: true });
   }
 
-  /** Takes the space again when four times as much is free; looks at most every ten seconds. */
-  restore(monoMs: number): void {
-    if (this.#held || monoMs - this.#triedMonoMs < retryMs) return;
+  /**
+   * Takes the space again when four times as much is free; looks at most every ten seconds.
+   * @returns true when it just did
+   */
+  restore(monoMs: number): boolean {
+    if (this.#held || monoMs - this.#triedMonoMs < retryMs) return false;
     this.#triedMonoMs = monoMs;
     try {
       const { bavail, bsize } = statfsSync(this.#folder);
-      if (bavail * bsize < 4 * this.#bytes) return;
+      if (bavail * bsize < 4 * this.bytes) return false;
       this.#write();
       this.#held = true;
+      return true;
     } catch {
       // no room after all: what was written of it goes again
       rmSync(this.#path, { force: true });
+      return false;
     }
   }
 
@@ -46,7 +52,7 @@ export class Reserve {
     const file = openSync(this.#path, 'w', 0o640);
     try {
       const zeros = Buffer.alloc(64 * 1024);
-      for (let written = 0; written < this.#bytes; written += zeros.length) writeSync(file, zeros);
+      for (let written = 0; written < this.bytes; written += zeros.length) writeSync(file, zeros);
       fsyncSync(file);
     } finally {
       closeSync(file);

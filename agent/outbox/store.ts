@@ -2,14 +2,15 @@
  * The store as the writer thread has it: a Job in, one transaction, an Answer out.
  *
  *   appends, acks -> BEGIN … COMMIT (fsync) -> peeks
- *                      disk full: the reserve is released, old data given up, and it is tried once more
+ *     disk full: the reserve lets the log move into the database, which then stops growing: new events take the place
+ *     of old ones, in the declared order
  */
 import { isDiskFull, type Sqlite, toStoreError } from '#agent/core/sqlite.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { Batches } from './batches.ts';
-import { givingUpOrder, needOf } from './budget.ts';
+import { isProtected, needOf } from './budget.ts';
 import type { AckRequest, Answer, AppendRequest, Failure, Job, Moment, PeekRequest } from './protocol.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
@@ -29,6 +30,9 @@ const fullGoalBytes = 256 * 1024;
 
 /** Bytes that the envelope adds around the texts: head and both sequence numbers. */
 const aroundBytes = 96;
+
+/** SQLite’s own limit. */
+const mostPages = 4_294_967_294;
 
 export class Store {
   readonly #db: Sqlite;
@@ -55,10 +59,9 @@ export class Store {
   #write(job: Job): Written {
     if (job.appends.length === 0 && job.acks.length === 0) return { appends: [], acks: undefined, broken: false };
     let thrown: unknown;
-    for (const goalBytes of [undefined, 0, fullGoalBytes]) {
+    for (const attempt of this.#attempts(job)) {
       try {
-        if (goalBytes === 0) this.#options.reserve.release();
-        return this.#transact(job, goalBytes ?? 0);
+        return attempt();
       } catch (error) {
         thrown = error;
         if (!isDiskFull(error)) break;
@@ -68,14 +71,50 @@ export class Store {
     return { appends: job.appends.map(() => failure), acks: failure, broken: !isDiskFull(thrown) };
   }
 
-  #transact(job: Job, giveUpBytes: number): Written {
+  /** What is tried, one after the other, while the disk is full. */
+  #attempts(job: Job): (() => Written)[] {
+    const goalBytes = Math.max(fullGoalBytes, 2 * job.appends.reduce((sum, append) => sum + bytesOf(append), 0));
+    return [
+      () => this.#transact(job, 0),
+      () => {
+        this.#stopGrowing();
+        return this.#transact(job, 0);
+      },
+      () => this.#transact(job, goalBytes),
+      () => this.#transact(job, goalBytes, isProtectedAppend),
+    ];
+  }
+
+  /**
+   * The log moves into the database, for which the reserve has room, and is written over from its start. From then on
+   * new events take the place of old ones, until there is space again.
+   */
+  #stopGrowing(): void {
+    this.#options.reserve.release();
+    this.#db.pragma('wal_checkpoint(RESTART)');
+    this.#db.pragma(`max_page_count = ${Number(this.#db.pragma('page_count', { simple: true }))}`);
+  }
+
+  /** Between two Jobs: takes the reserve again when the disk has room. */
+  restoreReserve(monoMs: number): void {
+    if (this.#options.reserve.restore(monoMs)) this.#db.pragma(`max_page_count = ${mostPages}`);
+  }
+
+  /** @param takes which appends are stored; the others are refused for want of room */
+  #transact(job: Job, giveUpBytes: number, takes: (append: AppendRequest) => boolean = () => true): Written {
     this.#slots.remember();
     this.#given = 0;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       for (const ack of job.acks) this.#acknowledge(ack);
-      if (giveUpBytes > 0) this.#given += this.#rows.giveUp(givingUpOrder, giveUpBytes, 'disk-full', job.now);
-      const appends = job.appends.map((request) => this.#append(request, job.now));
+      if (giveUpBytes > 0) {
+        const incoming = job.appends.filter(takes).flatMap(lanesOf);
+        const { from } = needOf(incoming, 0, 0, this.#options.maxSizeBytes);
+        this.#given += this.#rows.giveUp(from, giveUpBytes, 'disk-full', job.now);
+      }
+      const appends = job.appends.map((request) =>
+        takes(request) ? this.#append(request, job.now) : asFailure(diskFull(this.#options.path)),
+      );
       this.#slots.persist();
       this.#db.exec('COMMIT');
       return { appends, acks: undefined, broken: false };
@@ -87,10 +126,11 @@ export class Store {
     }
   }
 
-  #append({ lanes: indexes, monoMs, texts }: AppendRequest, now: Moment): readonly number[] | Failure {
+  #append(request: AppendRequest, now: Moment): readonly number[] | Failure {
+    const { monoMs, texts } = request;
     const { maxSizeBytes } = this.#options;
-    const incoming = indexes.map((index) => lanes[index] ?? 'event');
-    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), aroundBytes * incoming.length);
+    const incoming = lanesOf(request);
+    const bytes = bytesOf(request);
     const { overBytes, goalBytes, from } = needOf(incoming, bytes, this.#slots.totalBytes, maxSizeBytes);
     if (overBytes > 0) {
       if (this.#availableBytes(from) < overBytes) return asFailure(this.#full(bytes));
@@ -127,6 +167,20 @@ export class Store {
     });
   }
 }
+
+/** An upper bound of what is stored. */
+const bytesOf = ({ lanes: indexes, texts }: AppendRequest): number =>
+  texts.reduce((sum, text) => sum + Buffer.byteLength(text), aroundBytes * indexes.length);
+
+const lanesOf = ({ lanes: indexes }: AppendRequest): Lane[] => indexes.map((index) => lanes[index] ?? 'event');
+
+const isProtectedAppend = (append: AppendRequest): boolean => lanesOf(append).every(isProtected);
+
+const diskFull = (path: string): OutpostError =>
+  new OutpostError('outbox-full', 'The disk is full; what is left is kept for alarms and submissions.', {
+    context: { path },
+    hint: 'Free space on the disk; what is stored stays.',
+  });
 
 export const asFailure = ({ code, message, hint, context }: OutpostError): Failure => ({
   code,

@@ -14,10 +14,10 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
   if (!port) throw new Error('The writer runs in a thread.');
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
   try {
-    const store = openStore(options);
-    serve(port, say, store, options.path);
-    say({ kind: 'opened', opened: store.opened });
-    store.reserve.restore(options.now.monoMs);
+    const opened = openStore(options);
+    serve(port, say, opened, options.path);
+    say({ kind: 'opened', opened: opened.opened });
+    opened.store.restoreReserve(options.now.monoMs);
   } catch (thrown) {
     say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
     port.close();
@@ -27,7 +27,7 @@ export function runOutboxThread({ options }: OutboxThreadData): void {
 function serve(
   port: MessagePort,
   say: (message: FromWriter) => void,
-  { store, reserve, close }: OpenedStore,
+  { store, close }: OpenedStore,
   path: string,
 ): void {
   const end = (): void => {
@@ -41,8 +41,8 @@ function serve(
     }
     const answer = attempt(store, message.job, path);
     say({ kind: 'answer', answer });
-    reserve.restore(message.job.now.monoMs);
     if (answer.broken) end();
+    else store.restoreReserve(message.job.now.monoMs);
   });
 }
 
