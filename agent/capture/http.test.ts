@@ -50,6 +50,27 @@ async function serve(answer: Answer): Promise<TestServer> {
 
 const picture: Answer = (_request, response) =>
   void response.writeHead(200, { 'content-type': 'image/jpeg' }).end(jpeg);
+const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
+const field = (header: string, name: string): string => new RegExp(`${name}="?([^",]+)`).exec(header)?.[1] ?? '';
+const endless: Answer = (_request, response) => {
+  response.writeHead(200, { 'content-type': 'image/jpeg' });
+  const chunk = Buffer.alloc(1024 * 1024, 0xff);
+  const more = (): void => {
+    while (!response.destroyed && response.write(chunk));
+  };
+  response.on('drain', more);
+  more();
+};
+const mjpegStream =
+  (write: (response: ServerResponse, index: number) => boolean): Answer =>
+  (_request, response) => {
+    response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=edge' });
+    let index = 0;
+    const timer = setInterval(() => {
+      if (response.destroyed || !write(response, index++)) clearInterval(timer);
+    }, 5);
+    response.on('close', () => clearInterval(timer));
+  };
 const fast = { snapshotInterval: '10ms' };
 
 describe('snapshots', () => {
@@ -64,8 +85,6 @@ describe('snapshots', () => {
   });
 
   it('log in with digest or basic, and tell nobody the password', async () => {
-    const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
-    const field = (header: string, name: string): string => new RegExp(`${name}="?([^",]+)`).exec(header)?.[1] ?? '';
     const isRight = (header: string): boolean => {
       if (header.startsWith('Basic ')) return header === `Basic ${Buffer.from('admin:s3cr%t').toString('base64')}`;
       const secret = md5(`admin:cam:s3cr%t`);
@@ -104,15 +123,6 @@ describe('snapshots', () => {
     expect(await rig.state('down')).toMatchObject({ code: 'source-refused', detail: 'The camera answered 500.' });
   });
 
-  const endless: Answer = (_request, response) => {
-    response.writeHead(200, { 'content-type': 'image/jpeg' });
-    const chunk = Buffer.alloc(1024 * 1024, 0xff);
-    const more = (): void => {
-      while (!response.destroyed && response.write(chunk));
-    };
-    response.on('drain', more);
-    more();
-  };
   const cases: readonly [string, Answer, string][] = [
     ['500', (_q, response) => void response.writeHead(500).end(), 'source-refused'],
     ['404', (_q, response) => void response.writeHead(404).end(), 'source-not-found'],
@@ -175,16 +185,6 @@ describe('snapshots', () => {
 });
 
 describe('streams', () => {
-  const mjpegStream =
-    (write: (response: ServerResponse, index: number) => boolean): Answer =>
-    (_request, response) => {
-      response.writeHead(200, { 'content-type': 'multipart/x-mixed-replace; boundary=edge' });
-      let index = 0;
-      const timer = setInterval(() => {
-        if (response.destroyed || !write(response, index++)) clearInterval(timer);
-      }, 5);
-      response.on('close', () => clearInterval(timer));
-    };
   const part = Buffer.concat([Buffer.from('--edge\r\nContent-Type: image/jpeg\r\n\r\n'), jpeg, Buffer.from('\r\n')]);
 
   it('of JPEGs are frames without ffmpeg', async () => {

@@ -298,8 +298,18 @@ describe('Watchdog', () => {
     await clock.advance(4_000);
     watchdog.feed();
     await clock.advance(5_000);
-    await clock.advance(1);
+    await clock.advance(1_000);
     expect(await watching).toMatchObject({ code: 'source-stalled', message: 'No frame came for 5s.' });
+  });
+
+  it('is strict from the first frame on, not only after the patience for it', async () => {
+    const clock = new ManualClock();
+    const watchdog = new Watchdog(clock, 1_000);
+    const watching = watchdog.watch(never).catch((thrown: unknown) => thrown);
+    await clock.advance(500);
+    watchdog.feed();
+    await clock.advance(2_000);
+    expect(await watching).toMatchObject({ code: 'source-stalled' });
   });
 
   it('rests while the reader is the slow one', async () => {

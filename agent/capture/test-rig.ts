@@ -145,11 +145,12 @@ export class RtspServer implements AsyncDisposable {
     const child = spawn(python, [testPeer('rtsp-server.py'), String(at), codec], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const said = (async () => {
-      for await (const chunk of child.stdout) if (String(chunk).includes('ready')) return;
-      throw new Error('the RTSP server ended before it was ready');
-    })();
-    await said;
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', () => reject(new Error('the RTSP server ended before it was ready')));
+      child.stdout.on('data', (chunk: Buffer) => {
+        if (chunk.includes('ready')) resolve();
+      });
+    });
     return new RtspServer(`rtsp://127.0.0.1:${at}/cam`, child);
   }
 

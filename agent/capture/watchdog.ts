@@ -43,7 +43,8 @@ export class Watchdog {
       if (leftMs <= 0) {
         throw new OutpostError('source-stalled', `No frame came for ${formatDuration(this.#limitMs)}.`);
       }
-      await this.#clock.sleep(leftMs, signal).catch(() => undefined);
+      // Not longer: the limit shrinks at the first frame.
+      await this.#clock.sleep(Math.min(leftMs, this.#stallMs), signal).catch(() => undefined);
     }
   }
 }
