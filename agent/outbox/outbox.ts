@@ -14,9 +14,9 @@ import type { Origin } from '#agent/domain/cloudevent.ts';
 import type { Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { encodeAppend, type EncodedAppend, layOut, StoredEnvelope } from './append.ts';
+import { encodeAppend, StoredEnvelope } from './append.ts';
 import { type Host, systemHost } from './host.ts';
-import type { AckRequest, Answer, Moment, Opened, PeekRequest, SlotState } from './protocol.ts';
+import type { AckRequest, Answer, Job, Moment, Opened, PeekRequest, SlotState } from './protocol.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -93,8 +93,6 @@ interface Waiting<Request, Result> {
   readonly reject: (error: OutpostError) => void;
 }
 
-type Append = Waiting<readonly Event[], readonly Envelope[]>;
-
 /** Events in one Job: the transaction stays short, and so does the copying to the thread. */
 const mostEventsAJob = 1_024;
 /** Events that wait for the disk; beyond it producers are refused. */
@@ -112,7 +110,7 @@ class DurableOutbox implements Outbox {
   readonly #host: Host;
   readonly #writer: Writer;
   readonly #listeners = new Set<(lanes: ReadonlySet<Lane>) => void>();
-  #appends: Append[] = [];
+  #appends: Waiting<readonly Event[], readonly Envelope[]>[] = [];
   #waitingEvents = 0;
   #acks: Waiting<AckRequest, void>[] = [];
   #peeks: Waiting<PeekRequest, Batch | undefined>[] = [];
@@ -237,59 +235,51 @@ class DurableOutbox implements Outbox {
 
   async #runJob(): Promise<void> {
     const now = this.#now();
-    const appends = this.#encode(this.#takeAppends(), now);
-    const acks = this.#acks.splice(0);
-    const peeks = this.#peeks.splice(0);
-    try {
-      const answer = await this.#writer.run({
-        now,
-        appends: layOut(appends),
-        acks: foldAcks(acks.map(({ request }) => request)),
-        peeks: peeks.map(({ request }) => request),
-      });
-      this.#take(answer);
-      const touched = this.#resolveAppends(appends, answer);
-      resolveAcks(acks, answer);
-      resolvePeeks(peeks, answer);
-      if (touched.size > 0) this.#tell(touched);
-    } catch (thrown) {
-      const error = toOutpostError(thrown);
-      for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
-    }
-  }
-
-  /** An event that cannot be encoded costs its own append alone. */
-  #encode(appends: readonly Append[], now: Moment): (Append & EncodedAppend)[] {
-    return appends.flatMap(({ request, resolve, reject }) => {
+    const appends = this.#takeAppends();
+    const encoded = appends.flatMap((waiting) => {
       try {
-        const encoded = encodeAppend(request, this.#origin, now.clock);
-        return [{ request, resolve, reject, events: request, encoded }];
+        return [{ waiting, append: encodeAppend(waiting.request, this.#origin, now.clock) }];
       } catch (thrown) {
-        reject(toOutpostError(thrown));
+        waiting.reject(toOutpostError(thrown));
         return [];
       }
     });
-  }
-
-  /** @returns the lanes that have new events */
-  #resolveAppends(appends: readonly (Append & EncodedAppend)[], { seqs, refused }: Answer): Set<Lane> {
-    const touched = new Set<Lane>();
-    const { epoch } = this.#origin;
-    let at = 0;
-    for (const [index, { events, encoded, resolve, reject }] of appends.entries()) {
-      const failure = refused.get(index);
-      if (failure) reject(failureToError(failure));
-      else {
-        const start = at;
-        resolve(encoded.map((event, n) => new StoredEnvelope(epoch, laneAt(events, n), seqs[start + n] ?? 0, event)));
-        for (const { lane } of events) touched.add(lane);
+    const acks = this.#acks.splice(0);
+    const peeks = this.#peeks.splice(0);
+    const job: Job = {
+      now,
+      appends: encoded.map(({ append }) => append.request),
+      acks: foldAcks(acks.map(({ request }) => request)),
+      peeks: peeks.map(({ request }) => request),
+    };
+    const everyone = [...encoded.map(({ waiting }) => waiting), ...acks, ...peeks];
+    try {
+      const answer = await this.#writer.run(job);
+      this.#take(answer);
+      for (const [index, { waiting, append }] of encoded.entries()) {
+        const result = answer.appends[index];
+        if (result && !('code' in result)) waiting.resolve(this.#envelopes(append.encoded, waiting.request, result));
+        else waiting.reject(result ? failureToError(result) : new OutpostError('internal'));
       }
-      at += events.length;
+      for (const { resolve, reject } of acks) {
+        if (answer.acks) reject(failureToError(answer.acks));
+        else resolve();
+      }
+      for (const [index, { request, resolve, reject }] of peeks.entries()) {
+        if ('code' in answer.peeks) reject(failureToError(answer.peeks));
+        else {
+          const batch = answer.peeks[index];
+          resolve(batch && { lane: request.lane, ...batch });
+        }
+      }
+      this.#tell(encoded.map(({ waiting }) => waiting.request).filter((_events, index) => isStored(answer, index)));
+    } catch (thrown) {
+      const error = toOutpostError(thrown);
+      for (const { reject } of everyone) reject(error);
     }
-    return touched;
   }
 
-  #takeAppends(): Append[] {
+  #takeAppends(): Waiting<readonly Event[], readonly Envelope[]>[] {
     let events = 0;
     let count = 0;
     for (const { request } of this.#appends) {
@@ -301,14 +291,26 @@ class DurableOutbox implements Outbox {
     return this.#appends.splice(0, count);
   }
 
+  #envelopes(
+    encoded: ReturnType<typeof encodeAppend>['encoded'],
+    events: readonly Event[],
+    seqs: readonly number[],
+  ): Envelope[] {
+    const { epoch } = this.#origin;
+    return events.flatMap(({ lane }, index) => {
+      const [event, seq] = [encoded[index], seqs[index]];
+      return event && seq !== undefined ? [new StoredEnvelope(epoch, lane, seq, event)] : [];
+    });
+  }
+
   #take(answer: Answer): void {
     if (answer.slots.length > 0) this.#slots = answer.slots;
     if (answer.dropped > 0) {
       this.#options.log.warn('Events were given up for want of room.', { bytes: answer.dropped });
     }
-    const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');
+    const isFull = answer.appends.some((result) => 'code' in result && result.code === 'outbox-full');
     if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
-    else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
+    else if (answer.appends.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
 
   #opened({ epoch, boot, slots, keptAside, salvaged }: Opened): void {
@@ -323,7 +325,7 @@ class DurableOutbox implements Outbox {
         `${salvaged} events were taken over; the old file: ${keptAside}`,
       );
     }
-    this.#tell(new Set(slots.flatMap(({ lane, depth }) => (depth > 0 ? [lane] : []))));
+    this.#tell([]);
     this.#pump();
   }
 
@@ -335,7 +337,9 @@ class DurableOutbox implements Outbox {
     }
   }
 
-  #tell(touched: ReadonlySet<Lane>): void {
+  #tell(appended: readonly (readonly Event[])[]): void {
+    const touched = new Set(appended.flatMap((events) => events.map(({ lane }) => lane)));
+    if (touched.size === 0) for (const { lane, depth } of this.#slots) if (depth > 0) touched.add(lane);
     for (const listener of this.#listeners) listener(touched);
   }
 
@@ -353,24 +357,7 @@ class DurableOutbox implements Outbox {
   }
 }
 
-const laneAt = (events: readonly Event[], index: number): Lane => events[index]?.lane ?? 'event';
-
-function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure }: Answer): void {
-  for (const { resolve, reject } of acks) {
-    if (failure) reject(failureToError(failure));
-    else resolve();
-  }
-}
-
-function resolvePeeks(waiting: readonly Waiting<PeekRequest, Batch | undefined>[], { peeks }: Answer): void {
-  for (const [index, { request, resolve, reject }] of waiting.entries()) {
-    if ('code' in peeks) reject(failureToError(peeks));
-    else {
-      const batch = peeks[index];
-      resolve(batch && { lane: request.lane, ...batch });
-    }
-  }
-}
+const isStored = ({ appends }: Answer, index: number): boolean => Array.isArray(appends[index]);
 
 /** Plain acknowledgements of one lane: only the highest counts. */
 function foldAcks(requests: readonly AckRequest[]): AckRequest[] {

@@ -28,11 +28,8 @@ export interface WriterOptions {
   readonly now: Moment;
 }
 
-/** All appends of a Job, side by side, so that few objects cross to the thread. */
-export interface Appends {
-  /** How many events each append has. */
-  readonly counts: readonly number[];
-  /** For each event the index of its lane. */
+/** Events of one append, side by side: lane index, monotonic time, and two texts each. */
+export interface AppendRequest {
   readonly lanes: readonly number[];
   readonly monoMs: readonly number[];
   /** middle, tail, middle, tail … of cloudevent.ts */
@@ -56,7 +53,7 @@ export interface PeekRequest {
 
 export interface Job {
   readonly now: Moment;
-  readonly appends: Appends;
+  readonly appends: readonly AppendRequest[];
   readonly acks: readonly AckRequest[];
   readonly peeks: readonly PeekRequest[];
 }
@@ -92,10 +89,8 @@ export interface SlotState {
 }
 
 export interface Answer {
-  /** For each event its number; 0 where its append was refused. */
-  readonly seqs: readonly number[];
-  /** By the index of the append. */
-  readonly refused: ReadonlyMap<number, Failure>;
+  /** For each append its numbers, or why it was refused. */
+  readonly appends: readonly (readonly number[] | Failure)[];
   readonly acks: Failure | undefined;
   readonly peeks: readonly (PeekedBatch | undefined)[] | Failure;
   readonly slots: readonly SlotState[];

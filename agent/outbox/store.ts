@@ -11,7 +11,7 @@ import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { Batches } from './batches.ts';
 import { isProtected, needOf } from './budget.ts';
-import type { AckRequest, Answer, Appends, Failure, Job, Moment, PeekRequest } from './protocol.ts';
+import type { AckRequest, Answer, AppendRequest, Failure, Job, Moment, PeekRequest } from './protocol.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
 import type { Slots } from './slots.ts';
@@ -23,14 +23,7 @@ export interface StoreOptions {
   readonly reserve: Reserve;
 }
 
-type Written = Pick<Answer, 'seqs' | 'refused' | 'acks' | 'broken'>;
-
-/** One append of a Job: a stretch of its side by side arrays. */
-interface Stretch {
-  readonly lanes: readonly Lane[];
-  readonly from: number;
-  readonly bytes: number;
-}
+type Written = Pick<Answer, 'appends' | 'acks' | 'broken'>;
 
 /** How much is given up at once when the disk is full. */
 const fullGoalBytes = 256 * 1024;
@@ -64,10 +57,9 @@ export class Store {
   }
 
   #write(job: Job): Written {
-    if (job.appends.counts.length === 0 && job.acks.length === 0) return nothingWritten;
-    const stretches = stretchesOf(job.appends);
+    if (job.appends.length === 0 && job.acks.length === 0) return { appends: [], acks: undefined, broken: false };
     let thrown: unknown;
-    for (const attempt of this.#attempts(job, stretches)) {
+    for (const attempt of this.#attempts(job)) {
       try {
         return attempt();
       } catch (error) {
@@ -76,20 +68,20 @@ export class Store {
       }
     }
     const failure = asFailure(toStoreError(thrown, this.#options.path));
-    return { ...refusal(job, failure), broken: !isDiskFull(thrown) };
+    return { appends: job.appends.map(() => failure), acks: failure, broken: !isDiskFull(thrown) };
   }
 
   /** What is tried, one after the other, while the disk is full. */
-  #attempts(job: Job, stretches: readonly Stretch[]): (() => Written)[] {
-    const goalBytes = Math.max(fullGoalBytes, 2 * stretches.reduce((sum, { bytes }) => sum + bytes, 0));
+  #attempts(job: Job): (() => Written)[] {
+    const goalBytes = Math.max(fullGoalBytes, 2 * job.appends.reduce((sum, append) => sum + bytesOf(append), 0));
     return [
-      () => this.#transact(job, stretches, 0),
+      () => this.#transact(job, 0),
       () => {
         this.#stopGrowing();
-        return this.#transact(job, stretches, 0);
+        return this.#transact(job, 0);
       },
-      () => this.#transact(job, stretches, goalBytes),
-      () => this.#transact(job, stretches, goalBytes, isProtectedStretch),
+      () => this.#transact(job, goalBytes),
+      () => this.#transact(job, goalBytes, isProtectedAppend),
     ];
   }
 
@@ -109,30 +101,23 @@ export class Store {
   }
 
   /** @param takes which appends are stored; the others are refused for want of room */
-  #transact(
-    job: Job,
-    stretches: readonly Stretch[],
-    giveUpBytes: number,
-    takes: (stretch: Stretch) => boolean = () => true,
-  ): Written {
+  #transact(job: Job, giveUpBytes: number, takes: (append: AppendRequest) => boolean = () => true): Written {
     this.#slots.remember();
     this.#given = 0;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       for (const ack of job.acks) this.#acknowledge(ack);
-      if (giveUpBytes > 0) this.#giveUpFor(stretches.filter(takes), giveUpBytes, job.now);
-      const seqs: number[] = [];
-      const refused = new Map<number, Failure>();
-      for (const [index, stretch] of stretches.entries()) {
-        const failure = takes(stretch) ? this.#makeRoom(stretch, job.now) : diskFull(this.#options.path);
-        if (failure) {
-          refused.set(index, asFailure(failure));
-          for (const _event of stretch.lanes) seqs.push(0);
-        } else this.#append(stretch, job.appends, seqs);
+      if (giveUpBytes > 0) {
+        const incoming = job.appends.filter(takes).flatMap(lanesOf);
+        const { from } = needOf(incoming, 0, 0, this.#options.maxSizeBytes);
+        this.#given += this.#rows.giveUp(from, giveUpBytes, 'disk-full', job.now);
       }
+      const appends = job.appends.map((request) =>
+        takes(request) ? this.#append(request, job.now) : asFailure(diskFull(this.#options.path)),
+      );
       this.#slots.persist();
       this.#db.exec('COMMIT');
-      return { seqs, refused, acks: undefined, broken: false };
+      return { appends, acks: undefined, broken: false };
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
       this.#slots.restore();
@@ -141,31 +126,20 @@ export class Store {
     }
   }
 
-  #append({ lanes: of, from }: Stretch, { texts, monoMs }: Appends, seqs: number[]): void {
-    for (let n = from; n < from + of.length; n += 1) {
-      const event = { middle: texts[2 * n] ?? '', tail: texts[2 * n + 1] ?? '' };
-      seqs.push(this.#rows.append(this.#slots.current(of[n - from] ?? 'event'), event, monoMs[n] ?? 0));
-    }
-  }
-
-  /** @returns why there is none */
-  #makeRoom({ lanes: incoming, bytes }: Stretch, now: Moment): OutpostError | undefined {
+  #append(request: AppendRequest, now: Moment): readonly number[] | Failure {
+    const { monoMs, texts } = request;
     const { maxSizeBytes } = this.#options;
+    const incoming = lanesOf(request);
+    const bytes = bytesOf(request);
     const { overBytes, goalBytes, from } = needOf(incoming, bytes, this.#slots.totalBytes, maxSizeBytes);
-    if (overBytes <= 0) return undefined;
-    if (this.#availableBytes(from) < overBytes) return this.#full(bytes);
-    this.#given += this.#rows.giveUp(from, goalBytes, 'budget', now);
-    return undefined;
-  }
-
-  #giveUpFor(stretches: readonly Stretch[], bytes: number, now: Moment): void {
-    const { from } = needOf(
-      stretches.flatMap(({ lanes: of }) => of),
-      0,
-      0,
-      this.#options.maxSizeBytes,
-    );
-    this.#given += this.#rows.giveUp(from, bytes, 'disk-full', now);
+    if (overBytes > 0) {
+      if (this.#availableBytes(from) < overBytes) return asFailure(this.#full(bytes));
+      this.#given += this.#rows.giveUp(from, goalBytes, 'budget', now);
+    }
+    return incoming.map((lane, index) => {
+      const event = { middle: texts[2 * index] ?? '', tail: texts[2 * index + 1] ?? '' };
+      return this.#rows.append(this.#slots.current(lane), event, monoMs[index] ?? 0);
+    });
   }
 
   #availableBytes(from: readonly Lane[]): number {
@@ -194,31 +168,13 @@ export class Store {
   }
 }
 
-const nothingWritten: Written = { seqs: [], refused: new Map(), acks: undefined, broken: false };
+/** An upper bound of what is stored. */
+const bytesOf = ({ lanes: indexes, texts }: AppendRequest): number =>
+  texts.reduce((sum, text) => sum + Buffer.byteLength(text), aroundBytes * indexes.length);
 
-function stretchesOf({ counts, lanes: indexes, texts }: Appends): Stretch[] {
-  let from = 0;
-  return counts.map((count) => {
-    const of: Lane[] = [];
-    let bytes = aroundBytes * count;
-    for (let n = from; n < from + count; n += 1) {
-      of.push(lanes[indexes[n] ?? 0] ?? 'event');
-      bytes += Buffer.byteLength(texts[2 * n] ?? '') + Buffer.byteLength(texts[2 * n + 1] ?? '');
-    }
-    const stretch = { lanes: of, from, bytes };
-    from += count;
-    return stretch;
-  });
-}
+const lanesOf = ({ lanes: indexes }: AppendRequest): Lane[] => indexes.map((index) => lanes[index] ?? 'event');
 
-const isProtectedStretch = ({ lanes: of }: Stretch): boolean => of.every(isProtected);
-
-/** Everything of a Job that writes, refused for one reason. */
-export const refusal = ({ appends }: Job, failure: Failure): Pick<Answer, 'seqs' | 'refused' | 'acks'> => ({
-  seqs: appends.lanes.map(() => 0),
-  refused: new Map(appends.counts.map((_count, index) => [index, failure])),
-  acks: failure,
-});
+const isProtectedAppend = (append: AppendRequest): boolean => lanesOf(append).every(isProtected);
 
 const diskFull = (path: string): OutpostError =>
   new OutpostError('outbox-full', 'The disk is full; what is left is kept for alarms and submissions.', {

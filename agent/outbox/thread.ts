@@ -3,7 +3,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
-import { asFailure, refusal, type Store } from './store.ts';
+import { asFailure, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly options: WriterOptions;
@@ -51,7 +51,14 @@ function attempt(store: Store, job: Job, path: string): Answer {
     return store.run(job);
   } catch (thrown) {
     const failure = asFailure(toStoreError(thrown, path));
-    return { ...refusal(job, failure), peeks: failure, slots: [], dropped: 0, broken: true };
+    return {
+      appends: job.appends.map(() => failure),
+      acks: failure,
+      peeks: failure,
+      slots: [],
+      dropped: 0,
+      broken: true,
+    };
   }
 }
 

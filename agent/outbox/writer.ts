@@ -118,8 +118,8 @@ export class Writer {
   }
 }
 
-const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
-  [...refused.values(), acks, peeks].some((part) => part && 'code' in part && part.code === 'outbox-corrupt');
+const isCorrupt = ({ appends, acks, peeks }: Answer): boolean =>
+  [...appends, acks, peeks].some((part) => part !== undefined && 'code' in part && part.code === 'outbox-corrupt');
 
 export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
   new OutpostError(code, message, { hint, context });
