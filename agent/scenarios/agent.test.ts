@@ -25,7 +25,6 @@ const config = (more: ConfigInput = {}): ConfigInput => ({
     {
       id: 'front',
       url: video,
-      pace: 'fast',
       zones: [{ id: 'yard', polygon: wholePicture }],
       lines: [{ id: 'gate', from: [0.5, 0], to: [0.5, 1] }],
     },
@@ -94,7 +93,7 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     const received: ReceivedEvent[] = [];
     await using broker = await openBroker((event) => received.push(event));
     await using first = await AgentProcess.start(config());
-    const status = await first.until(({ events }) => events.made >= 5, 'events without a line');
+    const status = await first.until(({ events }) => events.made >= 3, 'events without a line');
     const written = Object.values(status.outbox).reduce((sum, { depth }) => sum + depth, 0);
     const children = descendants(first.pid);
     await first.end('SIGKILL');
