@@ -1,51 +1,64 @@
 /**
- * Raw bytes in any cut, whole frames out: copied once, straight into the pool.
+ * Raw bytes in any cut, whole frames out, read straight into the pool.
  *
- *   stdout chunks --push()--> slot ... full --> FrameQueue.deliver
+ *   FramePipe --target(), accept()--> slot ... full --> FrameQueue.deliver
  */
 import type { Clock } from '#agent/core/clock.ts';
 import type { CaptureTime, PictureSize } from '#agent/domain/frame.ts';
+import type { PipeReader } from './frame-pipe.ts';
 import type { FrameQueue, Slot } from './frame-queue.ts';
 
 export interface AssemblerOptions {
   readonly queue: FrameQueue;
   readonly frameBytes: number;
-  /** `every`: without a free slot the bytes wait; `newest`: they are given up. */
+  /** `every`: without a free slot reading stops; `newest`: the bytes are given up. */
   readonly frames: 'newest' | 'every';
   readonly clock: Clock;
+  /** Size of the picture that the frame was made from; undefined: not known yet, reading stops. */
+  readonly source: () => PictureSize | undefined;
   /** Asked at the end of each frame: whether the reader may see it. */
   readonly isSound: () => boolean;
   readonly onFrame: () => void;
 }
 
-export class FrameAssembler {
+export class FrameAssembler implements PipeReader {
   readonly #options: AssemblerOptions;
+  /** Takes bytes that have no slot. Not larger than a frame, so that what it holds fits into one slot. */
+  readonly #scratch: Uint8Array;
   #slot: Slot | undefined;
   #filled = 0;
   #capturedAt: CaptureTime = { wallMs: 0, monoMs: 0 };
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
+    this.#scratch = new Uint8Array(Math.min(options.frameBytes, 65_536));
+    this.#slot = options.queue.slot();
   }
 
-  /**
-   * @param source size of the picture that these bytes were made from
-   * @returns how many bytes were taken: all of them, but in `every` mode only what there is room for
-   */
-  push(chunk: Uint8Array, source: PictureSize): number {
-    const { frameBytes, frames } = this.#options;
-    let taken = 0;
-    while (taken < chunk.length) {
-      if (this.#filled === 0 && !this.#begin() && frames === 'every') return taken;
-      const count = Math.min(frameBytes - this.#filled, chunk.length - taken);
-      this.#slot?.set(count === chunk.length ? chunk : chunk.subarray(taken, taken + count), this.#filled);
-      this.#filled += count;
-      taken += count;
-      if (this.#filled < frameBytes) break;
-      this.#filled = 0;
-      this.#finish(source);
+  target(): Uint8Array {
+    const left = this.#options.frameBytes - this.#filled;
+    return this.#slot && left > 0 ? this.#slot.subarray(this.#filled) : this.#scratch.subarray(0, left || undefined);
+  }
+
+  /** @returns false when reading must stop until `proceed` */
+  accept(count: number, into: Uint8Array): boolean {
+    const { clock, frameBytes } = this.#options;
+    if (this.#filled === 0) this.#capturedAt = { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
+    if (this.#slot && into.buffer === this.#scratch.buffer) this.#slot.set(into.subarray(0, count), this.#filled);
+    this.#filled += count;
+    return this.#filled < frameBytes || this.proceed();
+  }
+
+  /** Finishes a full frame and finds room for the next. @returns whether reading may go on */
+  proceed(): boolean {
+    const { frameBytes, frames, queue, source } = this.#options;
+    if (this.#filled === frameBytes) {
+      const size = source();
+      if (!size) return false;
+      this.#finish(size);
     }
-    return taken;
+    this.#slot ??= queue.slot();
+    return this.#slot !== undefined || frames === 'newest';
   }
 
   /** Gives back what was not filled. */
@@ -57,17 +70,11 @@ export class FrameAssembler {
   #finish(source: PictureSize): void {
     const { queue, isSound, onFrame } = this.#options;
     const slot = isSound() ? this.#slot : undefined;
+    this.#filled = 0;
     if (slot) {
       this.#slot = undefined;
       queue.deliver(slot, this.#capturedAt, source);
     } else queue.lose();
     onFrame();
-  }
-
-  #begin(): boolean {
-    const { clock, queue } = this.#options;
-    this.#slot ??= queue.slot();
-    this.#capturedAt = { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
-    return this.#slot !== undefined;
   }
 }

@@ -11,7 +11,7 @@ import type { Random } from '#agent/core/random.ts';
 import { contentTypes } from '#agent/domain/cloudevent.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { LaneDrain } from './lane-drain.ts';
-import type { Batch, BatchLimits, Source } from './source.ts';
+import type { Batch, BatchLimits, Position, Source } from './source.ts';
 import { Wakeup } from './wakeup.ts';
 
 export interface DrainReport {
@@ -39,6 +39,8 @@ export interface DrainOptions {
 
 /** While the store cannot be read. */
 const retryMs = 500;
+/** Batches that are removed in one commit while more are in flight. */
+const removeEvery = 8;
 /** How long what is in flight is waited for at the end. */
 const finishMs = 500;
 
@@ -46,6 +48,7 @@ export class Drain {
   readonly #options: DrainOptions;
   readonly #lanes: readonly LaneDrain[];
   readonly #wakeup: Wakeup;
+  readonly #removable = new Map<Lane, { readonly batches: number; readonly upto: Position }>();
   readonly #removing = new Set<Promise<void>>();
   #cut: unknown;
 
@@ -70,6 +73,7 @@ export class Drain {
       if (this.#cut === undefined) await this.#finish();
     } finally {
       end();
+      for (const { lane } of this.#lanes) this.#remove(lane);
       await Promise.all(this.#removing);
     }
     if (this.#cut !== undefined && !signal.aborted) throw this.#cut;
@@ -115,26 +119,36 @@ export class Drain {
       if (code === noSubscriber || code >= 128) {
         report.refused(batch.lane, batch.count, code);
         lane.refused(entry);
-      } else this.#remove(lane, lane.acknowledged(entry));
+      } else this.#acknowledged(lane, lane.acknowledged(entry));
     } catch (thrown) {
       this.#cut ??= thrown;
     }
     this.#wakeup.ring();
   }
 
-  #remove(lane: LaneDrain, done: readonly Batch[]): void {
-    const { source, report, log } = this.#options;
+  /** Not after every PUBACK: each removal is a commit, and what is read next would wait for it. */
+  #acknowledged(lane: LaneDrain, done: readonly Batch[]): void {
     const last = done.at(-1);
     if (!last) return;
-    report.acknowledged(
+    this.#options.report.acknowledged(
       lane.lane,
       done.reduce((sum, { count }) => sum + count, 0),
     );
+    const batches = (this.#removable.get(lane.lane)?.batches ?? 0) + done.length;
+    this.#removable.set(lane.lane, { batches, upto: { epoch: last.epoch, seq: last.last } });
+    if (batches >= removeEvery || lane.inFlight === 0) this.#remove(lane.lane);
+  }
+
+  #remove(lane: Lane): void {
+    const { source, log } = this.#options;
+    const upto = this.#removable.get(lane)?.upto;
+    if (!upto) return;
+    this.#removable.delete(lane);
     // A removal that fails is made up for by the next one, or the events are sent again: they keep their identity.
     const removing = source
-      .ack(lane.lane, { epoch: last.epoch, seq: last.last })
+      .ack(lane, upto)
       .catch((thrown: unknown) =>
-        log.debug('What was acknowledged cannot be removed now.', { lane: lane.lane, reason: messageOf(thrown) }),
+        log.debug('What was acknowledged cannot be removed now.', { lane, reason: messageOf(thrown) }),
       )
       .finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
