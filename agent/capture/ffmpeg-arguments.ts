@@ -1,9 +1,11 @@
 /**
  * The command line of one ffmpeg run.
  *
- *   input -> [limit rate] -+-> scale, pad, planes -> pipe:1 (raw frames of one size, whatever the source does)
- *                          +-> every n-th -> scale down -> pipe:3 (JPEG)
- *                          '-> key frames -> 2 x 2 -> pipe:4 (four bytes for each)
+ *   input -> [limit rate] -+-> scale, pad, planes, mark on stderr -> pipe:1 (raw frames of one size, whatever the source does)
+ *                          '-> every n-th -> scale down -> pipe:3 (JPEG)
+ *
+ * The marks (ffmpeg's own `showinfo`) stand on stderr among the decoder's complaints, in their order: one for each frame of
+ * pipe:1, written before it. Two pipes alone would tell nothing of what came first.
  */
 import type { FrameFormat } from '#agent/domain/frame.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
@@ -28,12 +30,10 @@ export interface VideoOutput {
   readonly pictures?: PictureOptions | undefined;
   /** Frames above this rate are left out, 1/s. */
   readonly maxFps?: number | undefined;
-  /** Tell of key frames. */
-  readonly keyFrames?: boolean | undefined;
 }
 
-/** Bytes on pipe:4 for each key frame. */
-export const keyFrameBytes = 4;
+/** Marks of what was decoded (only where some of it is left out), and of what comes out of pipe:1. */
+export const marks = { decoded: 'decoded', shown: 'shown' } as const;
 
 /** A hostile file may claim any size: 8K pictures and no more. */
 const maxPixels = 8192 * 8192;
@@ -43,7 +43,6 @@ export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: Video
   const head = '-nostdin -hide_banner -nostats -loglevel level+verbose -filter_complex_threads 1 -threads 1'.split(' ');
   const frames = ['-map', '[frames]', ...asItComes, '-f', 'rawvideo', 'pipe:1'];
   const pictures = ['-map', '[pictures]', '-c:v', 'mjpeg', '-q:v', '3', ...asItComes, '-f', 'image2pipe', 'pipe:3'];
-  const keyFrames = ['-map', '[keys]', ...asItComes, '-f', 'rawvideo', 'pipe:4'];
   return [
     ...head,
     '-max_pixels',
@@ -52,10 +51,9 @@ export function ffmpegArguments(ffmpeg: Ffmpeg, input: VideoInput, output: Video
     '-i',
     input.target,
     '-filter_complex',
-    filterGraph(output),
+    filterGraph(ffmpeg, output),
     ...frames,
     ...(output.pictures ? pictures : []),
-    ...(output.keyFrames ? keyFrames : []),
   ];
 }
 
@@ -64,19 +62,14 @@ export const rateLimit = (maxFps: number | undefined): string[] =>
   maxFps ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${(1 / maxFps - 0.001).toFixed(6)})'`] : [];
 
 /** Of the source's first video stream. */
-export function filterGraph(output: VideoOutput): string {
-  const { format, pictures, maxFps, keyFrames } = output;
-  const interval = maxFps ? (1 / maxFps - 0.001).toFixed(6) : undefined;
-  const limit = interval ? [`select='isnan(prev_selected_t)+gte(t-prev_selected_t\\,${interval})'`] : [];
-  const branches = [`${fitFilters(format).join(',')}[frames]`];
-  if (pictures) branches.push(`${pictureFilters(pictures).join(',')}[pictures]`);
-  if (keyFrames) branches.push(`select='key',scale=2:2:flags=neighbor,format=gray[keys]`);
-  const [only = ''] = branches;
-  if (branches.length === 1) return `[0:v:0]${[...limit, only].join(',')}`;
-  const split = `split=${branches.length}${branches.map((_branch, index) => `[b${index}]`).join('')}`;
-  return [`[0:v:0]${[...limit, split].join(',')}`, ...branches.map((branch, index) => `[b${index}]${branch}`)].join(
-    ';',
-  );
+export function filterGraph({ showinfo }: Pick<Ffmpeg, 'showinfo'>, output: VideoOutput): string {
+  const { format, pictures, maxFps } = output;
+  const mark = (name: string): string => `showinfo@${name}${showinfo}`;
+  const limit = maxFps ? [mark(marks.decoded), ...rateLimit(maxFps)] : [];
+  const frames = `${[...fitFilters(format), mark(marks.shown)].join(',')}[frames]`;
+  if (!pictures) return `[0:v:0]${[...limit, frames].join(',')}`;
+  const split = [...limit, 'split=2[b0][b1]'].join(',');
+  return `[0:v:0]${split};[b0]${frames};[b1]${pictureFilters(pictures).join(',')}[pictures]`;
 }
 
 /** One a second, whatever the camera's own times are: they can go back, and the JPEG encoder ends at that. */

@@ -1,11 +1,12 @@
 /**
- * What ffmpeg says on stderr, as facts: the source's size and rate, and what went wrong.
+ * What ffmpeg says on stderr, as facts in their order: the source's size and rate, each frame, and what went wrong.
  *
- *   stderr --lines--> FfmpegReport {source, fps, problem()}
+ *   stderr --lines--> FfmpegReport {source, frames, fps, problem()}
  */
 import type { ErrorCode } from '#agent/core/error-codes.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
+import { marks } from './ffmpeg-arguments.ts';
 
 const maxLine = 4_096;
 const keptComplaints = 8;
@@ -15,6 +16,10 @@ export interface ReportListeners {
   readonly onSource: (source: PictureSize) => void;
   /** A frame could not be decoded as it was meant. */
   readonly onDamage: (inKeyFrame: boolean) => void;
+  /** A frame was decoded that needs no other one. */
+  readonly onKeyFrame: () => void;
+  /** The next frame of pipe:1 was made. */
+  readonly onShown: () => void;
 }
 
 export class FfmpegReport {
@@ -23,6 +28,8 @@ export class FfmpegReport {
   readonly #complaints: string[] = [];
   #rest = '';
   #inputEnded = false;
+  /** Key frames are told where they are decoded, since some are not shown. */
+  #someAreLeftOut = false;
   #fps: number | undefined;
   #decodeErrors = 0;
 
@@ -63,6 +70,7 @@ export class FfmpegReport {
   }
 
   #line(line: string): void {
+    if (this.#mark(line)) return;
     const scaled = /^\[(?:scale@)?fit @ [^\]]*\].* w:(\d+) h:(\d+) .*->/.exec(line);
     if (scaled) this.#listeners.onSource({ width: Number(scaled[1]), height: Number(scaled[2]) });
     if (line.includes('Stream mapping:')) this.#inputEnded = true;
@@ -76,7 +84,19 @@ export class FfmpegReport {
     this.#complaints.push(this.#redact(line));
     if (this.#complaints.length > keptComplaints) this.#complaints.shift();
   }
+
+  #mark(line: string): boolean {
+    const [, name, key] = markPattern.exec(line) ?? [];
+    if (name === undefined) return false;
+    if (name === marks.decoded) this.#someAreLeftOut = true;
+    const tellsKeys = name === marks.decoded || !this.#someAreLeftOut;
+    if (tellsKeys && key === '1') this.#listeners.onKeyFrame();
+    if (name === marks.shown) this.#listeners.onShown();
+    return true;
+  }
 }
+
+const markPattern = new RegExp(`^\\[(?:showinfo@)?(${marks.decoded}|${marks.shown}) @ [^\\]]*\\].* iskey:([01])`);
 
 /** What the decoders of H.264, H.265, MPEG-4 and MJPEG say of a frame that they had to patch. */
 const damage =

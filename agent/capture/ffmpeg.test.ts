@@ -51,13 +51,21 @@ describe('finds ffmpeg', () => {
   it('reads versions and options of old and new ones', () => {
     expect(parseVersion('ffmpeg version 4.2.7 Copyright (c)')).toBe('4.2.7');
     expect(parseVersion('ffmpeg version n7.1-12-gabc Copyright')).toBe('n7.1-12-gabc');
-    expect(knownOptions('-vsync   set video sync', '  -stimeout  <int>\n  -timeout <int> listen')).toEqual({
-      passthrough: ['-vsync', '0'],
-      rtspTimeout: '-stimeout',
-    });
-    expect(knownOptions('-fps_mode   set framerate', '  -timeout <int64>')).toEqual({
+    const old = {
+      general: '-vsync   set video sync',
+      rtsp: '  -stimeout  <int>\n  -timeout <int> listen',
+      showinfo: '',
+    };
+    expect(knownOptions(old)).toEqual({ passthrough: ['-vsync', '0'], rtspTimeout: '-stimeout', showinfo: '' });
+    const recent = {
+      general: '-fps_mode   set framerate',
+      rtsp: '  -timeout <int64>',
+      showinfo: 'showinfo AVOptions:\n   checksum          <boolean>    ..FV....... calculate checksums (default true)',
+    };
+    expect(knownOptions(recent)).toEqual({
       passthrough: ['-fps_mode', 'passthrough'],
       rtspTimeout: '-timeout',
+      showinfo: '=checksum=0',
     });
   });
 });
@@ -130,6 +138,13 @@ describe.each(ffmpegs)('ffmpeg $name', ({ ffmpeg }) => {
   });
 });
 
+const deaf = {
+  onSource: () => undefined,
+  onDamage: () => undefined,
+  onKeyFrame: () => undefined,
+  onShown: () => undefined,
+};
+
 describe('FfmpegReport', () => {
   const url = 'rtsp://admin:pa%40ss@10.0.0.9/live?token=abc123';
   const said = [
@@ -151,7 +166,7 @@ describe('FfmpegReport', () => {
         const sizes: unknown[] = [];
         const damaged: boolean[] = [];
         const report = new FfmpegReport(
-          { onSource: (size) => sizes.push(size), onDamage: (key) => damaged.push(key) },
+          { ...deaf, onSource: (size) => sizes.push(size), onDamage: (key) => damaged.push(key) },
           (text) => redactIn(text, url),
         );
         for (let from = 0; from < said.length; from += cut) report.push(Buffer.from(said.slice(from, from + cut)));
@@ -169,6 +184,31 @@ describe('FfmpegReport', () => {
     );
   });
 
+  it('tells frames in their order among the complaints, key frames once, where all are shown or some are left out', () => {
+    const shown = (key: number): string =>
+      `[showinfo@shown @ 0x1] [info] n:   1 pts:  1 fmt:gbrp i:P iskey:${key} type:P\n`;
+    const decoded = (key: number): string =>
+      `[decoded @ 0x2] [info] n:   1 pts:  1 fmt:yuv420p i:P iskey:${key} type:P\n`;
+    const complaint = '[h264 @ 0x55] [info] concealing 237 DC, 237 AC, 237 MV errors in P frame\n';
+    const told = (lines: readonly string[]): string => {
+      let order = '';
+      const report = new FfmpegReport(
+        {
+          onSource: () => undefined,
+          onDamage: () => (order += 'd'),
+          onKeyFrame: () => (order += 'K'),
+          onShown: () => (order += 's'),
+        },
+        (text) => text,
+      );
+      report.push(Buffer.from(lines.join('')));
+      return order;
+    };
+    expect(told([shown(1), shown(0), complaint, shown(0), shown(1)])).toBe('KssdsKs');
+    expect(told([decoded(1), shown(1), decoded(0), complaint, decoded(1), decoded(0), shown(0)])).toBe('KsdKs');
+    expect(told(['[shown @ 0x1] [info] config in time_base: 1/10, frame_rate: 10/1\n'])).toBe('');
+  });
+
   it.each([
     ['Connection to tcp://10.0.0.9:554 failed: Connection refused', 'source-unreachable'],
     ['rtsp://x: No route to host', 'source-unreachable'],
@@ -177,13 +217,13 @@ describe('FfmpegReport', () => {
     ['/x.avi: Invalid data found when processing input', 'source-unreadable'],
     ['method DESCRIBE failed: 503 Service Unavailable', 'source-refused'],
   ])('takes %j for %s', (line, code) => {
-    const report = new FfmpegReport({ onSource: () => undefined, onDamage: () => undefined }, (text) => text);
+    const report = new FfmpegReport(deaf, (text) => text);
     report.push(Buffer.from(`[error] ${line}\n`));
     expect(report.problem()?.code).toBe(code);
   });
 
   it('stays bounded on a babbling program', () => {
-    const report = new FfmpegReport({ onSource: () => undefined, onDamage: () => undefined }, (text) => text);
+    const report = new FfmpegReport(deaf, (text) => text);
     for (let round = 0; round < 100; round += 1) report.push(Buffer.alloc(65_536, 'x'));
     report.push(Buffer.from('\n[error] Invalid data found\n'));
     expect(report.problem()?.code).toBe('source-unreadable');

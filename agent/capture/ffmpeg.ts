@@ -23,6 +23,8 @@ export interface Ffmpeg {
   readonly passthrough: readonly string[];
   /** The option that limits how long an RTSP socket may be silent, in microseconds. */
   readonly rtspTimeout: string;
+  /** Options of the filter `showinfo` that keep it from adding up every pixel. */
+  readonly showinfo: string;
   /** Put before the command, so that the kernel ends ffmpeg with us; empty where that is not to be had. */
   readonly tether: readonly string[];
 }
@@ -72,15 +74,16 @@ async function askFfmpeg(path: string): Promise<Ffmpeg> {
       const options = { timeout: answerLimitMs, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const };
       return (await run(path, ['-hide_banner', ...args], options)).stdout;
     };
-    const [version, general, rtsp, tether] = await Promise.all([
+    const [version, general, rtsp, showinfo, tether] = await Promise.all([
       ask('-version').then(parseVersion),
       ask('-h', 'long'),
       ask('-h', 'demuxer=rtsp'),
+      ask('-h', 'filter=showinfo'),
       findTether(),
     ]);
     if (!version) throw new Error('it does not name its version');
     requireVersion(path, version);
-    return { path, version, tether, ...knownOptions(general, rtsp) };
+    return { path, version, tether, ...knownOptions({ general, rtsp, showinfo }) };
   } catch (cause) {
     if (cause instanceof OutpostError) throw cause;
     throw new OutpostError('ffmpeg-unusable', `${path} cannot be used: ${messageOf(cause).split('\n')[0]}`, { cause });
@@ -88,9 +91,14 @@ async function askFfmpeg(path: string): Promise<Ffmpeg> {
 }
 
 /** What its help says that it understands: names changed between 4.1 and 7. */
-export const knownOptions = (generalHelp: string, rtspHelp: string): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout'> => ({
-  passthrough: /^-fps_mode\b/m.test(generalHelp) ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
-  rtspTimeout: /^ +-stimeout\b/m.test(rtspHelp) ? '-stimeout' : '-timeout',
+export const knownOptions = (help: {
+  readonly general: string;
+  readonly rtsp: string;
+  readonly showinfo: string;
+}): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout' | 'showinfo'> => ({
+  passthrough: /^-fps_mode\b/m.test(help.general) ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
+  rtspTimeout: /^ +-stimeout\b/m.test(help.rtsp) ? '-stimeout' : '-timeout',
+  showinfo: /^ +checksum\b/m.test(help.showinfo) ? '=checksum=0' : '',
 });
 
 export const parseVersion = (text: string): string | undefined => /^ffmpeg version (\S+)/m.exec(text)?.[1];

@@ -8,17 +8,22 @@ import type { CaptureTime, PictureSize } from '#agent/domain/frame.ts';
 import type { PipeReader } from './frame-pipe.ts';
 import type { FrameQueue, Slot } from './frame-queue.ts';
 
+export interface FrameFacts {
+  /** Size of the picture that the frame was made from. */
+  readonly source: PictureSize;
+  /** Whether the reader may see it. */
+  readonly sound: boolean;
+}
+
 export interface AssemblerOptions {
   readonly queue: FrameQueue;
   readonly frameBytes: number;
   /** `every`: without a free slot reading stops; `newest`: the bytes are given up. */
   readonly frames: 'newest' | 'every';
   readonly clock: Clock;
-  /** Size of the picture that the frame was made from; undefined: not known yet, reading stops. */
-  readonly source: () => PictureSize | undefined;
-  /** Asked at the end of each frame: whether the reader may see it. */
-  readonly isSound: () => boolean;
-  readonly onFrame: () => void;
+  /** Asked at the end of each frame, until it is answered; undefined: not known yet, reading stops. */
+  readonly facts: () => FrameFacts | undefined;
+  readonly onFrame: (source: PictureSize) => void;
 }
 
 export class FrameAssembler implements PipeReader {
@@ -51,11 +56,11 @@ export class FrameAssembler implements PipeReader {
 
   /** Finishes a full frame and finds room for the next. @returns whether reading may go on */
   proceed(): boolean {
-    const { frameBytes, frames, queue, source } = this.#options;
+    const { frameBytes, frames, queue, facts } = this.#options;
     if (this.#filled === frameBytes) {
-      const size = source();
-      if (!size) return false;
-      this.#finish(size);
+      const known = facts();
+      if (!known) return false;
+      this.#finish(known);
     }
     this.#slot ??= queue.slot();
     return this.#slot !== undefined || frames === 'newest';
@@ -67,14 +72,14 @@ export class FrameAssembler implements PipeReader {
     this.#slot = undefined;
   }
 
-  #finish(source: PictureSize): void {
-    const { queue, isSound, onFrame } = this.#options;
-    const slot = isSound() ? this.#slot : undefined;
+  #finish({ source, sound }: FrameFacts): void {
+    const { queue, onFrame } = this.#options;
+    const slot = sound ? this.#slot : undefined;
     this.#filled = 0;
     if (slot) {
       this.#slot = undefined;
       queue.deliver(slot, this.#capturedAt, source);
     } else queue.lose();
-    onFrame();
+    onFrame(source);
   }
 }

@@ -1,10 +1,10 @@
 /**
  * Everything that comes out of one ffmpeg run.
  *
- *   pipe:1 --> FrameAssembler -> FrameQueue        reading stops while nothing may be dropped and no slot is free
+ *   stderr --> FfmpegReport --size, complaint, key frame--> DamageGate --at each mark--> facts of the next frame
+ *   pipe:1 --> FrameAssembler <-------------------------------------------------------------'
+ *                 '-> FrameQueue        reading stops until a frame's facts are known, and while nothing may be dropped
  *   pipe:3 --> JpegSplitter -> PictureRing
- *   pipe:4 --> DamageGate (key frames) <-- complaints --.
- *   stderr --> FfmpegReport (size of the source) -------'
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -12,9 +12,8 @@ import type { Readable } from 'node:stream';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
 import { DamageGate } from './damage-gate.ts';
-import { keyFrameBytes } from './ffmpeg-arguments.ts';
 import { FfmpegReport } from './ffmpeg-report.ts';
-import { FrameAssembler } from './frame-assembler.ts';
+import { FrameAssembler, type FrameFacts } from './frame-assembler.ts';
 import type { PipeReader } from './frame-pipe.ts';
 import { JpegSplitter } from './jpeg-splitter.ts';
 import type { Sink } from './sink.ts';
@@ -32,8 +31,10 @@ export class Intake implements PipeReader {
   readonly #gate: DamageGate | undefined;
   #frames: Socket | undefined;
   #source: PictureSize | undefined;
-  /** Reading has stopped until the size of the source is known. */
-  #awaitsSource = false;
+  /** Of frames that ffmpeg made and we have not read to their end: at most what fits into a pipe. */
+  readonly #facts: FrameFacts[] = [];
+  /** Reading has stopped until the facts of the frame are there. */
+  #awaitsFacts = false;
 
   /** @param redact takes the secrets of the source's address out of what ffmpeg says */
   constructor(sink: Sink, redact: (text: string) => string) {
@@ -44,8 +45,10 @@ export class Intake implements PipeReader {
     this.#gate = frames === 'newest' ? new DamageGate(clock) : undefined;
     this.#report = new FfmpegReport(
       {
-        onSource: (source) => this.#sourceIs(source),
+        onSource: (source) => (this.#source = source),
         onDamage: (inKeyFrame) => this.#gate?.damage(inKeyFrame),
+        onKeyFrame: () => this.#gate?.keyFrame(),
+        onShown: () => this.#shown(),
       },
       redact,
     );
@@ -54,9 +57,8 @@ export class Intake implements PipeReader {
       frames,
       clock,
       frameBytes: 3 * format.width * format.height,
-      source: () => this.#source,
-      isSound: () => this.#gate?.isOpen() ?? true,
-      onFrame: () => this.#frameCame(),
+      facts: () => this.#nextFacts(),
+      onFrame: (source) => this.#frameCame(source),
     });
   }
 
@@ -76,7 +78,6 @@ export class Intake implements PipeReader {
     stderr?.on('data', (chunk: Buffer) => this.#report.push(chunk));
     const { pictures } = this.#sink;
     if (pictures) this.#collect(stdio[3] as Readable, pictures.everyFrames);
-    if (this.#gate) (stdio[4] as Readable).on('data', (chunk: Buffer) => this.#keyFrames(chunk.length));
   }
 
   close(): void {
@@ -102,10 +103,9 @@ export class Intake implements PipeReader {
     throw problem ?? new OutpostError('source-unreadable', 'No picture came out of it.', { context });
   }
 
-  /** Reading has stopped: for the size, which stands on stderr before the first frame but may be read after it, or for a slot. */
+  /** Reading has stopped: for the facts, which stand on stderr before the frame but may be read after it, or for a slot. */
   #wait(): void {
-    this.#awaitsSource = this.#source === undefined;
-    if (this.#awaitsSource) return;
+    if (this.#awaitsFacts) return;
     this.watchdog.rest();
     this.#sink.queue.onceFree(() => {
       this.watchdog.feed();
@@ -118,20 +118,22 @@ export class Intake implements PipeReader {
     else this.#wait();
   }
 
-  #sourceIs(source: PictureSize): void {
-    this.#source = source;
-    if (!this.#awaitsSource) return;
-    this.#awaitsSource = false;
+  #shown(): void {
+    if (this.#source) this.#facts.push({ source: this.#source, sound: this.#gate?.isOpen() ?? true });
+    if (!this.#awaitsFacts) return;
+    this.#awaitsFacts = false;
     this.#goOn();
   }
 
-  #frameCame(): void {
-    this.watchdog.feed();
-    if (this.#source) this.#sink.onFrame(this.#source, this.#report.fps);
+  #nextFacts(): FrameFacts | undefined {
+    const next = this.#facts.shift();
+    this.#awaitsFacts = next === undefined;
+    return next;
   }
 
-  #keyFrames(bytes: number): void {
-    for (let count = Math.ceil(bytes / keyFrameBytes); count > 0; count -= 1) this.#gate?.keyFrame();
+  #frameCame(source: PictureSize): void {
+    this.watchdog.feed();
+    this.#sink.onFrame(source, this.#report.fps);
   }
 
   #collect(stream: Readable, everyFrames: number): void {

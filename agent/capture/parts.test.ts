@@ -109,8 +109,7 @@ const assemble = (
     frames,
     frameBytes,
     clock: new ManualClock(),
-    source: () => source,
-    isSound: () => true,
+    facts: () => ({ source, sound: true }),
     onFrame: () => undefined,
     ...options,
   });
@@ -178,7 +177,7 @@ describe('FrameAssembler', () => {
   it('holds a whole frame until the size of its source is known', async () => {
     const queue = queueOf('newest');
     let known: typeof source | undefined;
-    const assembler = assemble(queue, 'newest', { source: () => known });
+    const assembler = assemble(queue, 'newest', { facts: () => known && { source: known, sound: true } });
     expect(pour(assembler, new Uint8Array(2 * frameBytes).fill(9))).toBe(frameBytes);
     expect(queue.decoded).toBe(0);
     expect(assembler.target().length).toBeGreaterThan(0);
@@ -210,7 +209,7 @@ describe('FrameAssembler', () => {
   it('keeps an unsound frame from the reader and counts it', async () => {
     const queue = queueOf('newest');
     let sound = false;
-    const assembler = assemble(queue, 'newest', { isSound: () => sound });
+    const assembler = assemble(queue, 'newest', { facts: () => ({ source, sound }) });
     pour(assembler, new Uint8Array(frameBytes));
     sound = true;
     pour(assembler, new Uint8Array(frameBytes));

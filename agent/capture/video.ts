@@ -125,8 +125,7 @@ class Run {
 
 function spawnFfmpeg(video: Video, sink: Sink, pipe: FramePipe): ChildProcess {
   const { ffmpeg, format, pictures, camera } = sink;
-  const live = sink.frames === 'newest';
-  const output = { format, pictures, maxFps: camera.maxFps, keyFrames: live };
+  const output = { format, pictures, maxFps: camera.maxFps };
   const [command = ffmpeg.path, ...rest] = [
     ...ffmpeg.tether,
     ffmpeg.path,
@@ -134,7 +133,7 @@ function spawnFfmpeg(video: Video, sink: Sink, pipe: FramePipe): ChildProcess {
   ];
   const pipeIf = (wanted: boolean): 'pipe' | 'ignore' => (wanted ? 'pipe' : 'ignore');
   return spawn(command, rest, {
-    stdio: [pipeIf(video.feed !== undefined), pipe.far, 'pipe', pipeIf(pictures !== undefined), pipeIf(live)],
+    stdio: [pipeIf(video.feed !== undefined), pipe.far, 'pipe', pipeIf(pictures !== undefined)],
     // Nothing of ours: FFREPORT, for one, would write the camera's address to the disk.
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
   });
