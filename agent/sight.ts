@@ -156,6 +156,7 @@ export class Sight {
   async #runChild(signal: AbortSignal): Promise<void> {
     const { config, clock, health } = this.#options;
     const model = await this.#options.model();
+    if (signal.aborted) return;
     await using child = new VisionChild({
       clock,
       configure: {

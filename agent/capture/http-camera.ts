@@ -3,6 +3,7 @@
  *
  *   GET -> [401 -> GET with login] -> status and type judged -> body
  */
+import { onAbort } from '#agent/core/abort.ts';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import { redactIn } from '#agent/core/redact-url.ts';
 import type { Clock } from '#agent/core/clock.ts';
@@ -67,7 +68,7 @@ export async function readBody(
   const reader = answer.body.getReader();
   try {
     return await withinLimit(clock, limitMs, signal, async (either) => {
-      either.addEventListener('abort', () => void reader.cancel().catch(() => undefined), { once: true });
+      using _cut = onAbort(either, () => void reader.cancel().catch(() => undefined));
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         size += part.value.length;
         if (size > maxBytes)

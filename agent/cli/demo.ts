@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { onAbort } from '#agent/core/abort.ts';
 import type { Model } from '#models/model.ts';
 import type { Status } from '#agent/outpost.ts';
 import type { DemoScreen } from './demo-screen.ts';
@@ -145,8 +146,7 @@ async function watch({ video, model, folder, seconds, pictures, screen, stop }: 
     },
   });
   const running = new AbortController();
-  const onStop = (): void => running.abort();
-  stop.signal.addEventListener('abort', onStop, { once: true });
+  using _stopping = onAbort(stop.signal, () => running.abort());
   const startedAt = systemClock.monoMs();
   const ticking = tick();
   await outpost.run(running.signal);

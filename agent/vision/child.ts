@@ -6,6 +6,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import { onAbort } from '#agent/core/abort.ts';
 import { Channel, type Message } from '#agent/core/channel.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
@@ -59,8 +60,7 @@ export class VisionChild implements AsyncDisposable {
   ): AsyncGenerator<Exclude<FromChild, { type: 'failed' | 'picture' }>, void, undefined> {
     const over = new AbortController();
     const watching = this.#watch(AbortSignal.any([signal, over.signal]));
-    const onAbort = (): void => this.#channel.send({ type: 'stop' });
-    signal.addEventListener('abort', onAbort, { once: true });
+    using _stopping = onAbort(signal, () => void this.#stop(over.signal));
     let broken: unknown;
     void watching.catch((error: unknown) => {
       broken = error;
@@ -82,7 +82,6 @@ export class VisionChild implements AsyncDisposable {
       // the pipe broke with the child: its end says more
     } finally {
       over.abort();
-      signal.removeEventListener('abort', onAbort);
       for (const settle of this.#pictures.values()) settle(undefined);
       this.#pictures.clear();
     }
@@ -114,16 +113,21 @@ export class VisionChild implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const ended = new AbortController();
+    const stopped = this.#stop(ended.signal);
+    await this.#exited;
+    ended.abort();
+    await stopped;
+    this.#channel.close();
+  }
+
+  /** Asks it to end, and ends it when it does not listen. */
+  async #stop(ended: AbortSignal): Promise<void> {
     this.#channel.send({ type: 'stop' });
-    const grace = new AbortController();
-    const kill = this.#options.clock.sleep(stopGraceMs, grace.signal).then(
+    await this.#options.clock.sleep(stopGraceMs, ended).then(
       () => this.#process.kill('SIGKILL'),
       () => undefined,
     );
-    await this.#exited;
-    grace.abort();
-    await kill;
-    this.#channel.close();
   }
 
   #settlePicture(request: number, { blob }: Message<FromChild>): void {
