@@ -97,13 +97,10 @@ class Eye {
 
   async run(signal: AbortSignal): Promise<void> {
     const { model, vision, cameras, frames } = this.#configure;
-    const [ffmpeg, detector] = await Promise.all([
-      findFfmpeg(),
-      RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels }),
-    ]);
-    await using held = detector;
-    this.#detector = held;
-    this.#agent.send({ type: 'ready', model: model.manifest.name, loadMs: held.loadMs });
+    const opening = RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels });
+    // Cameras open while the model loads; what it throws is thrown where it is needed.
+    opening.catch(() => undefined);
+    const ffmpeg = await findFfmpeg();
     const turns = new Turns(framesInWork[frames]);
     const watching = cameras.filter(({ enabled }) => enabled);
     for (const config of watching) {
@@ -124,10 +121,27 @@ class Eye {
       this.#cameras.set(config.id, camera);
       this.#recent.set(config.id, new RecentTracks());
     }
-    await Promise.all([
-      this.#reportStats(signal),
-      ...[...this.#cameras].map(async ([id, camera]) => await this.#watch(id, camera, held, turns, signal)),
-    ]);
+    const over = new AbortController();
+    const stop = AbortSignal.any([signal, over.signal]);
+    try {
+      await Promise.all([
+        this.#ready(opening),
+        this.#reportStats(stop),
+        ...[...this.#cameras].map(async ([id, camera]) => await this.#watch(id, camera, opening, turns, stop)),
+      ]);
+    } finally {
+      over.abort();
+      await opening.then(async (detector) => await detector[Symbol.asyncDispose]()).catch(() => undefined);
+    }
+  }
+
+  async #ready(opening: Promise<RemoteDetector>): Promise<void> {
+    this.#detector = await opening;
+    this.#agent.send({
+      type: 'ready',
+      model: this.#configure.model.manifest.name,
+      loadMs: this.#detector.loadMs,
+    });
   }
 
   /** Answers always, with a picture or without one. */
@@ -168,12 +182,18 @@ class Eye {
     }
   }
 
-  async #watch(id: string, camera: Camera, detector: RemoteDetector, turns: Turns, signal: AbortSignal): Promise<void> {
+  async #watch(
+    id: string,
+    camera: Camera,
+    opening: Promise<RemoteDetector>,
+    turns: Turns,
+    signal: AbortSignal,
+  ): Promise<void> {
     const ended = camera.run(signal).then(
       () => undefined,
       (thrown: unknown) => thrown,
     );
-    await this.#detectAll(id, camera, detector, turns, signal);
+    await this.#detectAll(id, camera, await opening, turns, signal);
     const thrown = await ended;
     if (thrown !== undefined && !signal.aborted) throw thrown;
   }

@@ -101,7 +101,7 @@ const doors: readonly (readonly [library: RegExp, from: RegExp])[] = [
   [/^onnxruntime-node/, /^agent\/vision\/session\.ts$|^packaging\//],
   [/^mqtt/, /^agent\/core\/mqtt\.ts$/],
   [/^better-sqlite3/, /^agent\/core\/sqlite\.ts$|^packaging\//],
-  [/^sharp$/, /^agent\/(capture|vision|evidence)\/|^packaging\//],
+  [/^sharp$/, /^agent\/core\/sharp\.ts$|^packaging\//],
   [/^serialport/, /^drivers\//],
   [/^aedes$/, /^agent\/cli\/demo-broker\.ts$/],
   [/^pino$/, /^agent\/core\/log\.ts$/],
@@ -123,7 +123,7 @@ const owned: readonly (readonly [what: RegExp, owner: RegExp])[] = [
   // the library's switches and the folders that the system names; each file says why
   [
     /\bprocess\.env\b/,
-    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/environment\.ts$|^packaging\//,
+    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/program\.ts$|^packaging\//,
   ],
   [/\bconsole\./, /^packaging\//],
   [/\bas any\b|: any\b|@ts-ignore|@ts-expect-error/, /^$/],

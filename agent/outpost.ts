@@ -20,6 +20,7 @@ import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
+import type { WaitingChild } from '#agent/vision/waiting-child.ts';
 import type { Config } from '#config/schema.ts';
 import type { Model } from '#models/model.ts';
 
@@ -30,6 +31,8 @@ export interface OutpostOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** An inference child that was started beforehand. */
+  readonly child?: WaitingChild | undefined;
   readonly onEvents?: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -100,6 +103,7 @@ export class Outpost implements AsyncDisposable {
       clock,
       health,
       log,
+      child: options.child,
       evidence,
       emit: (events) => this.#emit(events),
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),

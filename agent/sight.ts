@@ -14,6 +14,7 @@ import type { TrackedFrame } from '#agent/domain/track.ts';
 import type { Evidence } from '#agent/evidence/evidence.ts';
 import { type CameraWatch, stepCameraWatch } from '#agent/rules/camera-watch.ts';
 import { compileRules, type Rules, type RulesState, type RulesStep } from '#agent/rules/rules.ts';
+import type { WaitingChild } from '#agent/vision/waiting-child.ts';
 import { VisionChild } from '#agent/vision/child.ts';
 import type { CameraChanged, CameraState, Stats, Tracked } from '#agent/vision/protocol.ts';
 import type { Config } from '#config/schema.ts';
@@ -30,6 +31,8 @@ export interface SightOptions {
   readonly clock: Clock;
   readonly health: Health;
   readonly log: Log;
+  /** An inference child that waits for its first configuration already. */
+  readonly child?: WaitingChild | undefined;
   /** Undefined: no pictures are stored. */
   readonly evidence: Evidence | undefined;
   readonly emit: (events: readonly Event[]) => void;
@@ -159,6 +162,7 @@ export class Sight {
     if (signal.aborted) return;
     await using child = new VisionChild({
       clock,
+      process: this.#options.child?.take(),
       configure: {
         model,
         vision: config.vision,

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { describeWith, needsData } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
 import { cocoLabels } from './coco.ts';
-import { frameFormat, labelsOf, manifestSchema } from './model.ts';
+import { manifestSchema } from './manifest.ts';
+import { frameFormat, labelsOf } from './model.ts';
 import { isModelName, modelNames, parseManifest, readManifest, resolveModel } from './registry.ts';
 
 let folder: string;

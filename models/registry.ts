@@ -10,7 +10,8 @@ import { z } from 'zod';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import { assetPath } from '#agent/core/program.ts';
 import { defaultCacheDir, defaultSearchPath } from './cache.ts';
-import { type Manifest, type Model, labelsOf, manifestSchema } from './model.ts';
+import { type Manifest, manifestSchema } from './manifest.ts';
+import { type Model, labelsOf } from './model.ts';
 import { hashFile } from './weights.ts';
 
 /** Preferred first. */

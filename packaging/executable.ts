@@ -11,6 +11,7 @@ import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { engineFlags } from '#agent/core/program.ts';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import type { Target } from './targets.ts';
 
@@ -72,6 +73,7 @@ async function makeBlob(program: Uint8Array, assets: ReadonlyMap<string, Uint8Ar
     main: 'outpost.cjs',
     output: 'outpost.blob',
     disableExperimentalSEAWarning: true,
+    execArgv: [...engineFlags],
     useSnapshot: false,
     // A code cache differs from build to build.
     useCodeCache: false,

@@ -51,22 +51,16 @@ describe('finds ffmpeg', () => {
   it('reads versions and options of old and new ones', () => {
     expect(parseVersion('ffmpeg version 4.2.7 Copyright (c)')).toBe('4.2.7');
     expect(parseVersion('ffmpeg version n7.1-12-gabc Copyright')).toBe('n7.1-12-gabc');
-    const old = {
-      general: '-vsync   set video sync',
-      rtsp: '  -stimeout  <int>\n  -timeout <int> listen',
+    expect(knownOptions('-vsync   set video sync\n  -stimeout  <int>\n  -timeout <int> listen')).toEqual({
+      passthrough: ['-vsync', '0'],
+      rtspTimeout: '-stimeout',
       showinfo: '',
-    };
-    expect(knownOptions(old)).toEqual({ passthrough: ['-vsync', '0'], rtspTimeout: '-stimeout', showinfo: '' });
-    const recent = {
-      general: '-fps_mode   set framerate',
-      rtsp: '  -timeout <int64>',
-      showinfo: 'showinfo AVOptions:\n   checksum          <boolean>    ..FV....... calculate checksums (default true)',
-    };
-    expect(knownOptions(recent)).toEqual({
-      passthrough: ['-fps_mode', 'passthrough'],
-      rtspTimeout: '-timeout',
-      showinfo: '=checksum=0',
     });
+    expect(
+      knownOptions(
+        '-fps_mode   set framerate\n  -timeout <int64>\nshowinfo AVOptions:\n   checksum   <boolean>  ..FV.......',
+      ),
+    ).toEqual({ passthrough: ['-fps_mode', 'passthrough'], rtspTimeout: '-timeout', showinfo: '=checksum=0' });
   });
 });
 

@@ -70,35 +70,26 @@ export async function developmentFfmpeg(): Promise<string | undefined> {
 
 async function askFfmpeg(path: string): Promise<Ffmpeg> {
   try {
-    const ask = async (...args: string[]): Promise<string> => {
-      const options = { timeout: answerLimitMs, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const };
-      return (await run(path, ['-hide_banner', ...args], options)).stdout;
-    };
-    const [version, general, rtsp, showinfo, tether] = await Promise.all([
-      ask('-version').then(parseVersion),
-      ask('-h', 'long'),
-      ask('-h', 'demuxer=rtsp'),
-      ask('-h', 'filter=showinfo'),
+    const options = { timeout: answerLimitMs, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const };
+    const [{ stdout: help, stderr: banner }, tether] = await Promise.all([
+      run(path, ['-h', 'full'], options),
       findTether(),
     ]);
+    const version = parseVersion(banner) ?? parseVersion(help);
     if (!version) throw new Error('it does not name its version');
     requireVersion(path, version);
-    return { path, version, tether, ...knownOptions({ general, rtsp, showinfo }) };
+    return { path, version, tether, ...knownOptions(help) };
   } catch (cause) {
     if (cause instanceof OutpostError) throw cause;
     throw new OutpostError('ffmpeg-unusable', `${path} cannot be used: ${messageOf(cause).split('\n')[0]}`, { cause });
   }
 }
 
-/** What its help says that it understands: names changed between 4.1 and 7. */
-export const knownOptions = (help: {
-  readonly general: string;
-  readonly rtsp: string;
-  readonly showinfo: string;
-}): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout' | 'showinfo'> => ({
-  passthrough: /^-fps_mode\b/m.test(help.general) ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
-  rtspTimeout: /^ +-stimeout\b/m.test(help.rtsp) ? '-stimeout' : '-timeout',
-  showinfo: /^ +checksum\b/m.test(help.showinfo) ? '=checksum=0' : '',
+/** What its full help says that it understands: names changed between 4.1 and 7. One question: each costs a start. */
+export const knownOptions = (help: string): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout' | 'showinfo'> => ({
+  passthrough: /^-fps_mode\b/m.test(help) ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
+  rtspTimeout: /^ +-stimeout\b/m.test(help) ? '-stimeout' : '-timeout',
+  showinfo: /^showinfo AVOptions:\n +checksum\b/m.test(help) ? '=checksum=0' : '',
 });
 
 export const parseVersion = (text: string): string | undefined => /^ffmpeg version (\S+)/m.exec(text)?.[1];

@@ -68,7 +68,7 @@ export async function readBody(
   const reader = answer.body.getReader();
   try {
     return await withinLimit(clock, limitMs, signal, async (either) => {
-      using _cut = onAbort(either, () => void reader.cancel().catch(() => undefined));
+      onAbort(either, () => void reader.cancel().catch(() => undefined));
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         size += part.value.length;
         if (size > maxBytes)

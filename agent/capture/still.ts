@@ -3,7 +3,7 @@
  *
  *   JPEG, PNG, ... or rgb24 --sharp: decode, turn upright, fit--> planes in a slot of the queue
  */
-import sharp, { type Sharp } from 'sharp';
+import sharp, { type Sharp } from '#agent/core/sharp.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import { type FrameFormat, type PictureSize, fitGeometry, fittedSize } from '#agent/domain/frame.ts';
 import type { Slot } from './frame-queue.ts';

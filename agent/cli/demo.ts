@@ -146,7 +146,7 @@ async function watch({ video, model, folder, seconds, pictures, screen, stop }: 
     },
   });
   const running = new AbortController();
-  using _stopping = onAbort(stop.signal, () => running.abort());
+  onAbort(stop.signal, () => running.abort());
   const startedAt = systemClock.monoMs();
   const ticking = tick();
   await outpost.run(running.signal);

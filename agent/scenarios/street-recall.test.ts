@@ -11,7 +11,8 @@ import { pictureToPlanes } from '#agent/vision/letterbox.ts';
 import { openSession } from '#agent/vision/session.ts';
 import { assetPath } from '#agent/core/program.ts';
 import { cocoLabels } from '#models/coco.ts';
-import { type Model, frameFormat, manifestSchema } from '#models/model.ts';
+import { manifestSchema } from '#models/manifest.ts';
+import { type Model, frameFormat } from '#models/model.ts';
 
 const weights = ['models', 'yolox_nano_416.onnx'] as const;
 const manifestPath = assetPath('models', 'yolox-nano', 'manifest.json');

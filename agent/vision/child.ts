@@ -10,7 +10,7 @@ import { onAbort } from '#agent/core/abort.ts';
 import { Channel, type Message } from '#agent/core/channel.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
-import { spawnEntry } from '#agent/core/program.ts';
+import { startVision } from './waiting-child.ts';
 import type { AskPicture, Configure, FromChild, ToChild } from './protocol.ts';
 
 /** An evidence picture is the largest thing that a child sends. */
@@ -23,6 +23,8 @@ const pictureLimitMs = 10_000;
 export interface VisionChildOptions {
   readonly configure: Omit<Configure, 'type'>;
   readonly clock: Clock;
+  /** One that was started beforehand; else one is started now. */
+  readonly process?: ChildProcess | undefined;
 }
 
 export class VisionChild implements AsyncDisposable {
@@ -36,7 +38,7 @@ export class VisionChild implements AsyncDisposable {
 
   constructor(options: VisionChildOptions) {
     this.#options = options;
-    this.#process = spawnEntry('vision', { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+    this.#process = options.process ?? startVision();
     const pipe = this.#process.stdio[3] as Duplex;
     this.#channel = new Channel(pipe, { maxBytes: maxMessageBytes });
     this.#exited = new Promise((resolve) => {
@@ -60,7 +62,7 @@ export class VisionChild implements AsyncDisposable {
   ): AsyncGenerator<Exclude<FromChild, { type: 'failed' | 'picture' }>, void, undefined> {
     const over = new AbortController();
     const watching = this.#watch(AbortSignal.any([signal, over.signal]));
-    using _stopping = onAbort(signal, () => void this.#stop(over.signal));
+    const stopping = onAbort(signal, () => void this.#stop(over.signal));
     let broken: unknown;
     void watching.catch((error: unknown) => {
       broken = error;
@@ -82,6 +84,7 @@ export class VisionChild implements AsyncDisposable {
       // the pipe broke with the child: its end says more
     } finally {
       over.abort();
+      stopping[Symbol.dispose]();
       for (const settle of this.#pictures.values()) settle(undefined);
       this.#pictures.clear();
     }

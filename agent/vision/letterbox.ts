@@ -3,7 +3,7 @@
  *
  *   JPEG or PNG --sharp: decode, turn upright, fit--> interleaved RGB --> planes with padding (FrameFormat)
  */
-import sharp from 'sharp';
+import sharp from '#agent/core/sharp.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import { type FrameFormat, type PictureSize, fitGeometry, fittedSize } from '#agent/domain/frame.ts';
 

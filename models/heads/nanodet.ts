@@ -5,7 +5,8 @@
  *   a stride: scores 1 x cells x labels (already sigmoid), distances 1 x cells x (4 sides x bins)
  *   distance = expectation of softmax(bins) * stride, from the middle of the cell to left, top, right, bottom
  */
-import { type Candidate, type Head, type Manifest, type Tensor, labelsOf } from '../model.ts';
+import type { Manifest } from '../manifest.ts';
+import { type Candidate, type Head, type Tensor, labelsOf } from '../model.ts';
 import { cellsOf, expectShapes, formatShape } from './shapes.ts';
 
 interface Level {

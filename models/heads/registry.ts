@@ -1,5 +1,6 @@
 /** Every head by the name that manifests use. */
-import type { Head, HeadName } from '../model.ts';
+import type { HeadName } from '../manifest.ts';
+import type { Head } from '../model.ts';
 import { nanodet } from './nanodet.ts';
 import { yolox } from './yolox.ts';
 

@@ -1,5 +1,6 @@
 /** What heads share: how many cells a grid has, and a clear sentence when shapes differ. */
-import type { Manifest, Tensor } from '../model.ts';
+import type { Manifest } from '../manifest.ts';
+import type { Tensor } from '../model.ts';
 
 /** Cells of one stride: columns x rows. */
 export const cellsOf = ({ input }: Manifest, stride: number): number =>

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import { convertNanodet } from '../convert/nanodet.ts';
-import type { WeightsSource } from '../model.ts';
+import type { WeightsSource } from '../manifest.ts';
 import { hashFile } from '../weights.ts';
 import { readTarball } from './tarball.ts';
 

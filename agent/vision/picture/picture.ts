@@ -3,7 +3,7 @@
  *
  *   jpeg --sharp--> rgb24 --pixelate--> --annotate--> --sharp--> jpeg without metadata
  */
-import sharp from 'sharp';
+import sharp from '#agent/core/sharp.ts';
 import type { Box } from '#agent/domain/box.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import type { Raster } from '#agent/core/raster.ts';

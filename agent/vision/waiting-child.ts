@@ -1,0 +1,35 @@
+/**
+ * An inference child that is started before anybody has use for it: it loads while its agent still opens the store.
+ *
+ *   WaitingChild --take()--> VisionChild
+ */
+import type { ChildProcess } from 'node:child_process';
+import { spawnEntry } from '#agent/core/program.ts';
+
+/** It waits for its configuration, and ends with the agent. */
+export const startVision = (): ChildProcess =>
+  spawnEntry('vision', { stdio: ['ignore', 'inherit', 'inherit', 'pipe'] });
+
+export class WaitingChild implements Disposable {
+  #process: ChildProcess | undefined;
+
+  constructor() {
+    this.#process = startVision();
+    // One that died meanwhile is nobody's: whoever needs a child starts one, and hears of its end.
+    const forget = (): void => {
+      this.#process = undefined;
+    };
+    this.#process.once('exit', forget).once('error', forget);
+  }
+
+  /** The process, once; undefined afterwards. */
+  take(): ChildProcess | undefined {
+    const taken = this.#process;
+    this.#process = undefined;
+    return taken;
+  }
+
+  [Symbol.dispose](): void {
+    this.#process?.kill('SIGKILL');
+  }
+}
