@@ -25,7 +25,6 @@ export async function benchPipeline(options: PipelineBenchOptions): Promise<read
       video: options.video,
       folder,
       brokerUrl: 'mqtt://127.0.0.1:1',
-      seconds: undefined,
     });
     const model = await modelOf(config, options.model);
     await using outbox = await openOutbox({

@@ -8,11 +8,16 @@ export interface DemoScene {
   readonly video: string;
   readonly folder: string;
   readonly brokerUrl: string;
-  readonly seconds: number | undefined;
 }
 
+/** Nothing is logged but what a person must see: the screen belongs to the table. */
 export async function demoConfig({ video, folder, brokerUrl }: DemoScene): Promise<Config> {
-  const overrides = { ...demoScene(video), storage: { path: folder }, uplink: { url: brokerUrl } };
+  const overrides = {
+    ...demoScene(video),
+    storage: { path: folder },
+    uplink: { url: brokerUrl },
+    log: { level: 'error' },
+  } as const;
   const { config } = await loadConfig({ search: [], overrides });
   return config;
 }

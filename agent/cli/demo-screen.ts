@@ -107,9 +107,13 @@ const figureLine = (status: Status, received: number): string =>
     .map(([name, value]) => `${name} ${value}`)
     .join('  ');
 
+const conditionLines = ({ health }: Status): readonly string[] =>
+  health.conditions.map(({ title, subject, detail }) => `! ${title} (${subject}): ${detail}`);
+
 function lineScreen(out: Write): DemoScreen {
   const say = (line: string): void => out(`${line}\n`);
   let tables = 0;
+  let told = '';
   return {
     kind: 'lines',
     say,
@@ -118,6 +122,9 @@ function lineScreen(out: Write): DemoScreen {
     event: (event) => say(eventLine(event)),
     picture: (path) => say(`picture of the first event: ${path}`),
     table(status, received) {
+      const conditions = conditionLines(status);
+      if (conditions.join() !== told) for (const line of conditions) say(line);
+      told = conditions.join();
       if (tables % 10 === 0) say(figureLine(status, received));
       tables += 1;
     },
@@ -201,11 +208,10 @@ function tableRows(status: Status, received: number): readonly string[] {
   const widths = cells.map(([head, value]) => Math.max(head.length, value.length));
   const row = (index: 0 | 1): string =>
     cells.map((cell, column) => cell[index].padStart(widths[column] ?? 0)).join(' │ ');
-  const conditions = status.health.conditions.map(({ title, subject, detail }) => `! ${title} (${subject}): ${detail}`);
   return [
     '─'.repeat(row(0).length),
     row(0),
     row(1),
-    ...conditions.map((line) => line.slice(0, Math.max(40, (process.stdout.columns ?? 120) - 1))),
+    ...conditionLines(status).map((line) => line.slice(0, Math.max(40, (process.stdout.columns ?? 120) - 1))),
   ];
 }

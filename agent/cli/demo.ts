@@ -3,7 +3,7 @@
  *
  *   clip or street -> Outpost -> MQTT (embedded broker) -> subscriber -> lines and a live table
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -95,12 +95,22 @@ async function demoModel(name: string, screen: DemoScreen, signal: AbortSignal):
 }
 
 async function demoVideo(named: string | undefined, screen: DemoScreen, signal: AbortSignal): Promise<string> {
-  if (named !== undefined) return named.includes('://') ? named : resolve(named);
+  if (named !== undefined) return named.includes('://') ? named : await existing(resolve(named));
   const { sampleClip } = await import('./sample.ts');
   const clip = await sampleClip({ signal, onProgress: (progress) => screen.progress('sample clip', progress) });
   if (clip !== undefined) return clip;
   screen.say('The sample clip cannot be fetched; a rendered street takes its place. Your own: --video FILE|URL.');
   return 'sim://street?seed=1';
+}
+
+/** @throws OutpostError `source-missing`: an agent would wait for it, a demo has nothing else to show */
+async function existing(path: string): Promise<string> {
+  const { OutpostError, systemCode } = await import('#agent/core/errors.ts');
+  await access(path).catch((cause: unknown) => {
+    const reason = systemCode(cause) === 'ENOENT' ? 'is not there' : 'cannot be read';
+    throw new OutpostError('source-missing', `${path} ${reason}.`, { cause });
+  });
+  return path;
 }
 
 interface Watch {
@@ -128,7 +138,7 @@ async function watch({ video, model, folder, seconds, pictures, screen, stop }: 
       import('#agent/core/redact-url.ts'),
     ]);
   await using broker = await openBroker((event) => screen.event(event));
-  const config = await demoConfig({ video, folder, brokerUrl: broker.url, seconds });
+  const config = await demoConfig({ video, folder, brokerUrl: broker.url });
   screen.begin({ video: redactUrl(video), model: model.manifest.name, broker: broker.url });
   const { keepPicture } = await import('./demo-picture.ts');
   let first: Promise<void> | undefined;
@@ -154,7 +164,10 @@ async function watch({ video, model, folder, seconds, pictures, screen, stop }: 
   await first;
   const status = outpost.status();
   screen.end(status, broker.received());
-  if (noResults(status)) note('No frame was detected. `outpost doctor` tells what is missing.');
+  if (noResults(status)) {
+    note('No frame was detected. `outpost doctor` tells what is missing.');
+    process.exitCode = 4;
+  }
 
   async function tick(): Promise<void> {
     while (!running.signal.aborted) {
