@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorCodes } from './core/error-codes.ts';
 import { healthCodes } from './core/health.ts';
+import { engineFlags } from './core/program.ts';
 import { version } from './core/version.ts';
 import { staleFiles } from './cli/generate.ts';
 
@@ -215,6 +216,17 @@ describe('floors', () => {
       ({ to }) => to.startsWith('agent/testing/') || to.startsWith('agent/scenarios/') || to === 'vitest',
     );
     expect(wrong).toEqual([]);
+  });
+});
+
+describe('the engine', () => {
+  it('is set the same by every way of starting', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Readonly<Record<string, string>>;
+    };
+    const starting = Object.values(scripts).filter((script) => script.includes('agent/main.ts'));
+    expect(starting.length).toBeGreaterThan(3);
+    expect(starting.filter((script) => !script.includes(`node ${engineFlags.join(' ')} agent/main.ts`))).toEqual([]);
   });
 });
 
