@@ -17,7 +17,6 @@ import { residentBytes } from '#agent/core/resident.ts';
 import { Turns } from '#agent/core/turns.ts';
 import type { Frame } from '#agent/domain/frame.ts';
 import { frameFormat } from '#models/model.ts';
-import { makePicture } from '#agent/vision/picture/picture.ts';
 import type { AskPicture, Configure, FromChild, ToChild } from '#agent/vision/protocol.ts';
 import { type DetectedFrame, RemoteDetector } from '#agent/vision/remote-detector.ts';
 import { RecentTracks } from '#agent/vision/recent-tracks.ts';
@@ -168,6 +167,8 @@ class Eye {
         })),
       };
       const { evidence } = this.#configure;
+      // Loaded with the first picture: it opens a library of its own, and detection is not to wait for that.
+      const { makePicture } = await import('#agent/vision/picture/picture.ts');
       const jpeg = await makePicture({
         jpeg: found.jpeg,
         hide,

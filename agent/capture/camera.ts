@@ -15,11 +15,8 @@ import { redactIn } from '#agent/core/redact-url.ts';
 import type { Frame, FrameFormat, PictureSize } from '#agent/domain/frame.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import type { PictureOptions } from './ffmpeg-arguments.ts';
-import { playFolder } from './folder.ts';
 import { FrameQueue } from './frame-queue.ts';
-import { playHttp } from './http.ts';
 import { PictureRing, type StoredPicture } from './picture-ring.ts';
-import { playSimulation } from './simulation.ts';
 import type { Sink } from './sink.ts';
 import { type Source, resolveSource } from './source.ts';
 import { playVideo } from './video.ts';
@@ -174,12 +171,18 @@ export class Camera {
         if (!signal.aborted) throw problem ?? new OutpostError('source-ended', 'The camera ended its stream.');
         return;
       }
-      case 'http':
+      case 'http': {
+        const { playHttp } = await import('./http.ts');
         return await playHttp(source, this.#sink, signal);
-      case 'folder':
+      }
+      case 'folder': {
+        const { playFolder } = await import('./folder.ts');
         return await playFolder(source.path, this.#skippedPictures, this.#sink, signal);
-      case 'simulation':
+      }
+      case 'simulation': {
+        const { playSimulation } = await import('./simulation.ts');
         return await playSimulation(source.url, this.#sink, signal);
+      }
     }
   }
 

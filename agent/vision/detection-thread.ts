@@ -11,7 +11,6 @@ import type { Detection } from '#agent/domain/detection.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
 import { type Model, frameFormat } from '#models/model.ts';
 import { Detector } from './detector.ts';
-import { pictureToPlanes } from './letterbox.ts';
 import { openSession } from './session.ts';
 
 /** What the thread is started with. */
@@ -95,6 +94,7 @@ async function answer(detector: Detector, data: DetectionThreadData, request: Th
 }
 
 async function findPeople(detector: Detector, model: Model, jpeg: Uint8Array): Promise<readonly Box[]> {
+  const { pictureToPlanes } = await import('./letterbox.ts');
   const { bytes, source } = await pictureToPlanes(jpeg, frameFormat(model.manifest));
   const { detections } = await detector.detect(bytes, source, { minScore: hidingScore, labels: ['person'] });
   return detections.map(({ box }) => box);
