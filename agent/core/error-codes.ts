@@ -133,6 +133,12 @@ export const errorCodes = {
     title: 'A file of tracks, truth or detections cannot be read.',
     hint: 'Check the path, and that the file may be read.',
   },
+  // trust
+  'trust-key': {
+    kind: 'config',
+    title: 'A key is not an Ed25519 key that can be read.',
+    hint: 'Give a public key as PEM or base64 (`outpost keys new` prints one), a private key as PKCS #8 in PEM.',
+  },
   // config
   'config-missing': {
     kind: 'config',
