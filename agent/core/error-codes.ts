@@ -443,6 +443,13 @@ export const errorCodes = {
     title: 'A file that the uplink needs cannot be read.',
     hint: 'Check uplink.ca, uplink.certificate and uplink.key.',
   },
+
+  // sink
+  'broker-subscription': {
+    kind: 'peer',
+    title: 'The broker refuses a subscription.',
+    hint: 'Check its access list for this user and these topics.',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCodes;
