@@ -28,8 +28,11 @@ export interface WriterOptions {
   readonly now: Moment;
 }
 
-/** Events of one append, side by side: lane index, monotonic time, and two texts each. */
-export interface AppendRequest {
+/** All appends of a Job, side by side, so that few objects cross to the thread. */
+export interface Appends {
+  /** How many events each append has. */
+  readonly counts: readonly number[];
+  /** For each event the index of its lane. */
   readonly lanes: readonly number[];
   readonly monoMs: readonly number[];
   /** middle, tail, middle, tail … of cloudevent.ts */
@@ -53,7 +56,7 @@ export interface PeekRequest {
 
 export interface Job {
   readonly now: Moment;
-  readonly appends: readonly AppendRequest[];
+  readonly appends: Appends;
   readonly acks: readonly AckRequest[];
   readonly peeks: readonly PeekRequest[];
 }
@@ -89,13 +92,17 @@ export interface SlotState {
 }
 
 export interface Answer {
-  /** For each append its numbers, or why it was refused. */
-  readonly appends: readonly (readonly number[] | Failure)[];
+  /** For each event its number; 0 where its append was refused. */
+  readonly seqs: readonly number[];
+  /** By the index of the append. */
+  readonly refused: ReadonlyMap<number, Failure>;
   readonly acks: Failure | undefined;
   readonly peeks: readonly (PeekedBatch | undefined)[] | Failure;
   readonly slots: readonly SlotState[];
   /** What was given up in this transaction. */
   readonly dropped: number;
+  /** How long the disk took; 0 when there was nothing to write. */
+  readonly commitMs: number;
   /** True when the writer cannot go on and is to be started again. */
   readonly broken: boolean;
 }

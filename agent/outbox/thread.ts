@@ -3,7 +3,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
-import { asFailure, type Store } from './store.ts';
+import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly options: WriterOptions;
@@ -30,11 +30,14 @@ function serve(
   { store, close }: OpenedStore,
   path: string,
 ): void {
+  let hasEnded = false;
   const end = (): void => {
+    hasEnded = true;
     close();
     port.close();
   };
   port.on('message', (message: ToWriter) => {
+    if (hasEnded) return;
     if (message.kind === 'close') {
       end();
       return;
@@ -51,14 +54,7 @@ function attempt(store: Store, job: Job, path: string): Answer {
     return store.run(job);
   } catch (thrown) {
     const failure = asFailure(toStoreError(thrown, path));
-    return {
-      appends: job.appends.map(() => failure),
-      acks: failure,
-      peeks: failure,
-      slots: [],
-      dropped: 0,
-      broken: true,
-    };
+    return { ...refusal(job, failure), peeks: failure, slots: [], dropped: 0, commitMs: 0, broken: true };
   }
 }
 

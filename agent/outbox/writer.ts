@@ -1,5 +1,6 @@
 /**
- * The main thread's end of the writer thread: one Job in flight, started again for ever when it breaks.
+ * The main thread's end of the writer thread: Jobs go in order, answers come in order; started again for ever when it
+ * breaks.
  *
  *   closed -> opening -> open -> (broken) -> opening … with backoff
  */
@@ -28,12 +29,16 @@ export interface WriterContext {
 
 const closeLimitMs = 5_000;
 
+interface InFlight {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: OutpostError) => void;
+}
+
 export class Writer {
   readonly #context: WriterContext;
   readonly #ending = new AbortController();
   #worker: Worker | undefined;
-  #answered: ((answer: Answer) => void) | undefined;
-  #failed: ((error: OutpostError) => void) | undefined;
+  #inFlight: InFlight[] = [];
   #suspect = false;
 
   constructor(context: WriterContext) {
@@ -59,13 +64,12 @@ export class Writer {
     this.#context.events.opened(opened);
   }
 
-  /** One at a time. @throws OutpostError when the thread ended before it answered */
+  /** @throws OutpostError when the thread ended before it answered */
   async run(job: Job): Promise<Answer> {
     const worker = this.#worker;
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#answered = resolve;
-      this.#failed = reject;
+      this.#inFlight.push({ resolve, reject });
       worker.postMessage({ kind: 'job', job } satisfies ToWriter, []);
     });
   }
@@ -88,15 +92,21 @@ export class Writer {
       this.#suspect = isCorrupt(answer);
       this.#worker = undefined;
     }
-    this.#answered?.(answer);
-    if (answer.broken) void this.#reopen();
+    this.#inFlight.shift()?.resolve(answer);
+    if (!answer.broken) return;
+    this.#failAll(new OutpostError('outbox-unavailable'));
+    void this.#reopen();
   }
 
   #lost(worker: Worker, error: OutpostError): void {
     if (worker !== this.#worker || this.#ending.signal.aborted) return;
     this.#worker = undefined;
-    this.#failed?.(error);
+    this.#failAll(error);
     void this.#reopen();
+  }
+
+  #failAll(error: OutpostError): void {
+    for (const { reject } of this.#inFlight.splice(0)) reject(error);
   }
 
   async #reopen(): Promise<void> {
@@ -118,8 +128,8 @@ export class Writer {
   }
 }
 
-const isCorrupt = ({ appends, acks, peeks }: Answer): boolean =>
-  [...appends, acks, peeks].some((part) => part !== undefined && 'code' in part && part.code === 'outbox-corrupt');
+const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
+  [...refused.values(), acks, peeks].some((part) => part && 'code' in part && part.code === 'outbox-corrupt');
 
 export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
   new OutpostError(code, message, { hint, context });
