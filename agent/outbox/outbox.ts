@@ -83,6 +83,11 @@ export interface Outbox extends AsyncDisposable {
   peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined>;
   /** Removes everything up to a place, save the ranges in `missing`. */
   ack(lane: Lane, upto: Position, missing?: readonly (readonly [first: number, last: number])[]): Promise<void>;
+  /**
+   * Gives one event up that the other side never takes, and declares it; alarms, submissions and the ledger's own events
+   * stay.
+   */
+  setAside(lane: Lane, at: Position): Promise<void>;
   /** Told of lanes with new events. @returns a function that ends the subscription */
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }
@@ -193,12 +198,12 @@ class DurableOutbox implements Outbox {
   }
 
   async ack(lane: Lane, upto: Position, missing: AckRequest['missing'] = []): Promise<void> {
-    this.#checkOpen();
-    await new Promise<void>((resolve, reject) => {
-      const request = { lane, epoch: upto.epoch, upto: upto.seq, missing };
-      this.#acks.push({ request, resolve, reject });
-      this.#pump();
-    });
+    await this.#acknowledge({ lane, epoch: upto.epoch, upto: upto.seq, missing });
+  }
+
+  async setAside(lane: Lane, { epoch, seq }: Position): Promise<void> {
+    await this.#acknowledge({ lane, epoch, upto: seq, missing: [], isPoison: true });
+    this.#tell(new Set(['audit']));
   }
 
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {
@@ -214,6 +219,14 @@ class DurableOutbox implements Outbox {
       await (this.#isGathering ? undefined : Promise.race(this.#running));
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
+  }
+
+  async #acknowledge(request: AckRequest): Promise<void> {
+    this.#checkOpen();
+    await new Promise<void>((resolve, reject) => {
+      this.#acks.push({ request, resolve, reject });
+      this.#pump();
+    });
   }
 
   #checkOpen(): void {
@@ -324,6 +337,7 @@ class DurableOutbox implements Outbox {
     if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
     if (answer.dropped > 0) {
       this.#options.log.warn('Events were given up for want of room.', { bytes: answer.dropped });
+      this.#tell(new Set(['audit']));
     }
     const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');
     if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
@@ -396,7 +410,7 @@ function foldAcks(requests: readonly AckRequest[]): AckRequest[] {
   const highest = new Map<string, AckRequest>();
   const others: AckRequest[] = [];
   for (const request of requests) {
-    if (request.missing.length > 0) others.push(request);
+    if (request.missing.length > 0 || request.isPoison) others.push(request);
     else {
       const key = `${request.epoch} ${request.lane}`;
       if ((highest.get(key)?.upto ?? 0) < request.upto) highest.set(key, request);

@@ -45,6 +45,8 @@ export interface AckRequest {
   readonly upto: number;
   /** Ranges at or below `upto` that stay. */
   readonly missing: readonly (readonly [first: number, last: number])[];
+  /** Not an acknowledgement: `upto` alone is given up, since nobody takes it, and declared. */
+  readonly isPoison?: true;
 }
 
 export interface PeekRequest {

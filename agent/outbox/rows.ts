@@ -69,6 +69,18 @@ export class Rows {
     this.#slots.refresh(slot);
   }
 
+  /** Gives one event up, and declares it. */
+  setAside(slot: Slot, seq: number, now: Moment): void {
+    const id = idOf(slot.slot, seq);
+    const { bytes } = this.#size.get(id, id) ?? { bytes: 0 };
+    if (this.#giveUp.run(id, id).changes === 0) return;
+    slot.depth -= 1;
+    slot.bytes -= bytes;
+    this.#slots.touch(slot);
+    this.#slots.refresh(slot);
+    this.declare(slot, { first: seq, last: seq, count: 1, bytes }, 'poison', now);
+  }
+
   /** Gives up oldest events of these lanes until `goalBytes` are free, and declares it. @returns bytes freed */
   giveUp(from: readonly Lane[], goalBytes: number, reason: Reason, now: Moment): number {
     let freed = 0;

@@ -128,7 +128,7 @@ export class Store {
     this.#given = 0;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      for (const ack of job.acks) this.#acknowledge(ack);
+      for (const ack of job.acks) this.#acknowledge(ack, job.now);
       if (giveUpBytes > 0) this.#giveUpFor(stretches.filter(takes), giveUpBytes, job.now);
       const seqs: number[] = [];
       const refused = new Map<number, Failure>();
@@ -187,9 +187,11 @@ export class Store {
     return from.flatMap((lane) => this.#slots.of(lane)).reduce((sum, slot) => sum + slot.bytes, 0);
   }
 
-  #acknowledge({ epoch, lane, upto, missing }: AckRequest): void {
+  #acknowledge({ epoch, lane, upto, missing, isPoison }: AckRequest, now: Moment): void {
     const slot = this.#slots.find(epoch, lane);
-    if (slot) this.#rows.acknowledge(slot, upto, missing);
+    if (!slot) return;
+    if (isPoison === undefined) this.#rows.acknowledge(slot, upto, missing);
+    else if (!isProtected(lane)) this.#rows.setAside(slot, upto, now);
   }
 
   #peek(requests: readonly PeekRequest[], broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
