@@ -19,6 +19,7 @@ import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
+import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { Config } from '#config/schema.ts';
 import type { Model } from '#models/model.ts';
@@ -92,7 +93,17 @@ export class Outpost implements AsyncDisposable {
       health,
       log,
     });
-    this.#uplink = new Uplink({ outbox, config: config.uplink, device: config.device.id, health, clock, random, log });
+    const { consumers } = config.uplink;
+    this.#uplink = new Uplink({
+      outbox,
+      config: config.uplink,
+      device: config.device.id,
+      verify: consumers.length > 0 ? trustedKeys(consumers) : undefined,
+      health,
+      clock,
+      random,
+      log,
+    });
     this.#sight = new Sight({
       config,
       model: options.model,

@@ -246,6 +246,10 @@ async function whyClosed(client: MqttClient, url: string): Promise<OutpostError>
     client.on('error', (error) => {
       last = error;
     });
+    // mqtt.js keeps these to itself: a reset is no orderly end
+    client.stream.on('error', (error) => {
+      last = error;
+    });
     client.on('disconnect', (packet) => {
       reason = packet.reasonCode;
     });
