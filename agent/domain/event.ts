@@ -99,6 +99,8 @@ interface EventOf<K extends EventKind> {
   readonly wallMs: number;
   /** The same moment on the monotonic clock of this boot. */
   readonly monoMs: number;
+  /** How long after `monoMs` it is still worth sending, judged within this boot alone; absent: for ever. */
+  readonly lifeMs?: number;
   readonly data: EventData<K>;
 }
 

@@ -27,12 +27,19 @@ export const encodeAppend = (events: readonly Event[], origin: Origin, clock: Cl
 
 /** Side by side, as they cross to the writer. */
 export function layOut(all: readonly EncodedAppend[]): Appends {
-  const appends = { counts: [] as number[], lanes: [] as number[], monoMs: [] as number[], texts: [] as string[] };
+  const appends = {
+    counts: [] as number[],
+    lanes: [] as number[],
+    monoMs: [] as number[],
+    lifeMs: [] as (number | undefined)[],
+    texts: [] as string[],
+  };
   for (const { events, encoded } of all) {
     appends.counts.push(events.length);
-    for (const { lane, monoMs } of events) {
+    for (const { lane, monoMs, lifeMs } of events) {
       appends.lanes.push(lanes.indexOf(lane));
       appends.monoMs.push(monoMs);
+      appends.lifeMs.push(lifeMs);
     }
     for (const { middle, tail } of encoded) appends.texts.push(middle, tail);
   }

@@ -336,7 +336,7 @@ class DurableOutbox implements Outbox {
     if (answer.slots.length > 0) this.#slots = answer.slots;
     if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
     if (answer.dropped > 0) {
-      this.#options.log.warn('Events were given up for want of room.', { bytes: answer.dropped });
+      this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
       this.#tell(new Set(['audit']));
     }
     const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');

@@ -7,6 +7,7 @@
 import type { ClockQuality } from '#agent/domain/envelope.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
 import type { Lane } from '#agent/domain/lane.ts';
+import type { ConfirmedLog } from './log-file.ts';
 
 /** A moment, as the main thread's clock has it. */
 export interface Moment {
@@ -25,6 +26,8 @@ export interface WriterOptions {
   readonly machineId: string;
   /** The store was found damaged while it was open: read it through, whatever its size. */
   readonly suspect: boolean;
+  /** What the log held when a commit failed: what lies behind it was refused. */
+  readonly confirmed: ConfirmedLog | undefined;
   readonly now: Moment;
 }
 
@@ -35,6 +38,7 @@ export interface Appends {
   /** For each event the index of its lane. */
   readonly lanes: readonly number[];
   readonly monoMs: readonly number[];
+  readonly lifeMs: readonly (number | undefined)[];
   /** middle, tail, middle, tail … of cloudevent.ts */
   readonly texts: readonly string[];
 }
@@ -107,6 +111,8 @@ export interface Answer {
   readonly commitMs: number;
   /** True when the writer cannot go on and is to be started again. */
   readonly broken: boolean;
+  /** With `broken`: what the log holds that was not refused. */
+  readonly confirmed?: ConfirmedLog | undefined;
 }
 
 export interface Opened {

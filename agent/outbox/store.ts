@@ -10,9 +10,9 @@ import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { Batches } from './batches.ts';
+import { Batches, DamagedRows } from './batches.ts';
 import { isProtected, needOf } from './budget.ts';
-import type { AckRequest, Answer, Appends, Failure, Job, Moment, PeekRequest } from './protocol.ts';
+import type { AckRequest, Answer, Appends, Failure, Job, Moment, PeekedBatch, PeekRequest } from './protocol.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
 import type { Slots } from './slots.ts';
@@ -39,6 +39,8 @@ const fullGoalBytes = 256 * 1024;
 /** Bytes that the envelope adds around the texts: head and both sequence numbers. */
 const aroundBytes = 96;
 
+const expireEveryMs = 1_000;
+
 /** SQLite’s own limit. */
 const mostPages = 4_294_967_294;
 
@@ -50,6 +52,7 @@ export class Store {
   readonly #options: StoreOptions;
   #given = 0;
   #commitMs = 0;
+  #expiredMonoMs = Number.NEGATIVE_INFINITY;
 
   constructor(db: Sqlite, slots: Slots, options: StoreOptions) {
     this.#db = db;
@@ -65,7 +68,7 @@ export class Store {
     const written = this.#write(job);
     return {
       ...written,
-      ...this.#peek(job.peeks, written.broken),
+      ...this.#peek(job, written.broken),
       slots: this.#slots.state(),
       dropped: this.#given,
       commitMs: this.#commitMs,
@@ -73,7 +76,8 @@ export class Store {
   }
 
   #write(job: Job): Written {
-    if (job.appends.counts.length === 0 && job.acks.length === 0) return nothingWritten;
+    const expires = this.#expiryIsDue(job.now);
+    if (!expires && job.appends.counts.length === 0 && job.acks.length === 0) return nothingWritten;
     const stretches = stretchesOf(job.appends);
     let thrown: unknown;
     for (const attempt of this.#attempts(job, stretches)) {
@@ -129,6 +133,7 @@ export class Store {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       for (const ack of job.acks) this.#acknowledge(ack, job.now);
+      if (this.#expiryIsDue(job.now)) this.#given += this.#rows.expire(job.now);
       if (giveUpBytes > 0) this.#giveUpFor(stretches.filter(takes), giveUpBytes, job.now);
       const seqs: number[] = [];
       const refused = new Map<number, Failure>();
@@ -141,6 +146,7 @@ export class Store {
       }
       this.#slots.persist();
       this.#commit();
+      this.#expiredMonoMs = Math.max(this.#expiredMonoMs, job.now.monoMs);
       return { seqs, refused, acks: undefined, broken: false };
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
@@ -150,16 +156,21 @@ export class Store {
     }
   }
 
+  #expiryIsDue({ monoMs }: Moment): boolean {
+    return monoMs - this.#expiredMonoMs >= expireEveryMs;
+  }
+
   #commit(): void {
     const before = systemClock.monoMs();
     this.#db.exec('COMMIT');
     this.#commitMs = systemClock.monoMs() - before;
   }
 
-  #append({ lanes: of, from }: Stretch, { texts, monoMs }: Appends, seqs: number[]): void {
+  #append({ lanes: of, from }: Stretch, { texts, monoMs, lifeMs }: Appends, seqs: number[]): void {
     for (let n = from; n < from + of.length; n += 1) {
       const event = { middle: texts[2 * n] ?? '', tail: texts[2 * n + 1] ?? '' };
-      seqs.push(this.#rows.append(this.#slots.current(of[n - from] ?? 'event'), event, monoMs[n] ?? 0));
+      const slot = this.#slots.current(of[n - from] ?? 'event');
+      seqs.push(this.#rows.append(slot, event, monoMs[n] ?? 0, { lifeMs: lifeMs[n] }));
     }
   }
 
@@ -194,12 +205,39 @@ export class Store {
     else if (!isProtected(lane)) this.#rows.setAside(slot, upto, now);
   }
 
-  #peek(requests: readonly PeekRequest[], broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
-    if (broken) return { peeks: requests.map(() => undefined), broken };
+  #peek({ peeks, now }: Job, broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
+    if (broken) return { peeks: peeks.map(() => undefined), broken };
     try {
-      return { peeks: requests.map((request) => this.#batches.peek(request)), broken };
+      return { peeks: peeks.map((request) => this.#peekSound(request, now)), broken };
     } catch (thrown) {
-      return { peeks: asFailure(toStoreError(thrown, this.#options.path)), broken: true };
+      return { peeks: asFailure(toStoreError(thrown, this.#options.path)), broken: !isDiskFull(thrown) };
+    }
+  }
+
+  /** What is damaged is given up and declared; what lies around it is sent. */
+  #peekSound(request: PeekRequest, now: Moment): PeekedBatch | undefined {
+    for (;;) {
+      try {
+        return this.#batches.peek(request);
+      } catch (thrown) {
+        if (!(thrown instanceof DamagedRows)) throw thrown;
+        this.#discard(thrown.rows, now);
+      }
+    }
+  }
+
+  #discard(rows: DamagedRows['rows'], now: Moment): void {
+    this.#slots.remember();
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      this.#rows.discardDamaged(rows, now);
+      this.#slots.persist();
+      this.#db.exec('COMMIT');
+      this.#given += rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    } catch (thrown) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#slots.restore();
+      throw thrown;
     }
   }
 

@@ -1,7 +1,8 @@
 /** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
-import { type OpenedStore, openStore } from './open-store.ts';
+import { confirmedLog } from './log-file.ts';
+import { type OpenedStore, openStore, storeFile } from './open-store.ts';
 import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
@@ -43,7 +44,8 @@ function serve(
       return;
     }
     const answer = attempt(store, message.job, path);
-    say({ kind: 'answer', answer });
+    if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) } });
+    else say({ kind: 'answer', answer });
     if (answer.broken) end();
     else store.restoreReserve(message.job.now.monoMs);
   });

@@ -11,6 +11,7 @@ import type { Log } from '#agent/core/log.ts';
 import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
+import type { ConfirmedLog } from './log-file.ts';
 import type { Answer, Failure, FromWriter, Job, Opened, ToWriter, WriterOptions } from './protocol.ts';
 
 export interface WriterEvents {
@@ -20,7 +21,7 @@ export interface WriterEvents {
 }
 
 export interface WriterContext {
-  readonly options: () => Omit<WriterOptions, 'suspect'>;
+  readonly options: () => Omit<WriterOptions, 'suspect' | 'confirmed'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -40,6 +41,7 @@ export class Writer {
   #worker: Worker | undefined;
   #inFlight: InFlight[] = [];
   #suspect = false;
+  #confirmed: ConfirmedLog | undefined;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -51,10 +53,11 @@ export class Writer {
 
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
-    const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect };
+    const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect, confirmed: this.#confirmed };
     const worker = startThread('outbox', { options });
     const opened = await firstWord(worker);
     this.#suspect = false;
+    this.#confirmed = undefined;
     this.#worker = worker;
     worker.on('message', (message: FromWriter) => {
       if (message.kind === 'answer') this.#answer(message.answer);
@@ -90,6 +93,7 @@ export class Writer {
   #answer(answer: Answer): void {
     if (answer.broken) {
       this.#suspect = isCorrupt(answer);
+      this.#confirmed = answer.confirmed;
       this.#worker = undefined;
     }
     this.#inFlight.shift()?.resolve(answer);
