@@ -11,6 +11,7 @@ import { doctorCommand } from './doctor.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
 
 const exitCodeHelp = `
@@ -36,6 +37,7 @@ function program(): Command {
     .addCommand(modelsCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
+    .addCommand(sinkCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })

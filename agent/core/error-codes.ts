@@ -470,6 +470,16 @@ export const errorCodes = {
   },
 
   // sink
+  'sink-option': {
+    kind: 'config',
+    title: 'An option of the sink cannot be used.',
+    hint: 'See `outpost sink --help`.',
+  },
+  'sink-metrics-port': {
+    kind: 'config',
+    title: 'The port of --metrics cannot be used.',
+    hint: 'Another program has it, or it is not of this machine; take another one.',
+  },
   'sink-database-url': {
     kind: 'config',
     title: 'The address of the database cannot be read.',

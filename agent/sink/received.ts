@@ -164,6 +164,7 @@ export function reject(what: Omit<Rejected, 'bytes' | 'digest'>): Rejected {
   const { payload, topic, reason } = what;
   return {
     ...what,
+    topic: topic.replaceAll('\u0000', ' ').toWellFormed(),
     reason: reason.slice(0, longestReason).replaceAll('\u0000', ' ').toWellFormed(),
     payload: payload.subarray(0, keptBytes),
     bytes: payload.length,
