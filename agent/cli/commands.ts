@@ -13,6 +13,7 @@ import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
 
 const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
@@ -38,6 +39,7 @@ function program(): Command {
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
     .addCommand(sinkCommand())
+    .addCommand(verifyCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })

@@ -480,6 +480,11 @@ export const errorCodes = {
     title: 'The port of --metrics cannot be used.',
     hint: 'Another program has it, or it is not of this machine; take another one.',
   },
+  'verify-store': {
+    kind: 'config',
+    title: 'The folder holds no store of a device that can be read.',
+    hint: 'Name the folder of outbox.db: storage.path of the device, or a copy of it.',
+  },
   'sink-database-url': {
     kind: 'config',
     title: 'The address of the database cannot be read.',

@@ -114,8 +114,8 @@ function contract(place: () => Place): void {
     await declare(2, 7, 9);
     const tally = (await database.tally()).find(({ lane }) => lane === 'event');
     expect(tally?.declared.toSorted((a, b) => a[0] - b[0])).toEqual([
-      [3, 4],
-      [7, 9],
+      [3, 4, 2],
+      [7, 9, 3],
     ]);
   });
 

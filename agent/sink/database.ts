@@ -43,9 +43,12 @@ export interface LaneTally extends LaneKey, Mark {
   readonly rejected: number;
   /** What the device last said of itself in `up/state`; absent when it never did. */
   readonly told: { readonly first: number; readonly last: number; readonly depth: number } | undefined;
-  /** Every range that a committed `outpost.dropped` declares. */
-  readonly declared: readonly (readonly [first: number, last: number])[];
+  /** What every committed `outpost.dropped` says of this lane. */
+  readonly declared: readonly Declared[];
 }
+
+/** So many numbers of a range were given up; the others of it had gone another way. */
+export type Declared = readonly [first: number, last: number, count: number];
 
 export interface SinkDatabase extends AsyncDisposable {
   /** Without the password. */

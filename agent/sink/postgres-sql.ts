@@ -76,7 +76,7 @@ export const tally = `
   SELECT l.device, l.epoch, l.lane, l.upto, l.missing, l.ahead, l.duplicates, l.conflicts,
     l.told_first, l.told_last, l.told_depth, coalesce(c.received, 0) AS received,
     (SELECT count(*) FROM outpost_rejected r WHERE r.lane_id = l.id) AS rejected,
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(d.first_seq, d.last_seq)), '[]') FROM outpost_dropped d
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(d.first_seq, d.last_seq, d.count)), '[]') FROM outpost_dropped d
       WHERE d.lane_id = l.id) AS declared
   FROM outpost_lane l LEFT JOIN counted c ON c.lane_id = l.id
   ORDER BY l.device, l.id`;

@@ -15,6 +15,7 @@ import {
   checkVersion,
   type Committed,
   databaseError,
+  type Declared,
   type Intake,
   type LaneMark,
   type LaneTally,
@@ -236,7 +237,7 @@ interface TallyRow extends LaneRow {
   readonly duplicates: string;
   readonly conflicts: string;
   readonly rejected: string;
-  readonly declared: Ranges;
+  readonly declared: readonly Declared[];
   readonly told_first: string | null;
   readonly told_last: string | null;
   readonly told_depth: string | null;

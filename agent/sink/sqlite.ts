@@ -10,6 +10,7 @@ import {
   checkVersion,
   type Committed,
   databaseError,
+  type Declared,
   type Intake,
   type LaneMark,
   type LaneTally,
@@ -117,9 +118,9 @@ class SqliteDatabase implements SinkDatabase {
           row.told_last === null
             ? undefined
             : { first: row.told_first ?? 0, last: row.told_last, depth: row.told_depth ?? 0 };
-        const [missing, ahead, declared] = [row.missing, row.ahead, row.declared].map(
-          (text) => JSON.parse(text) as Ranges,
-        ) as [Ranges, Ranges, Ranges];
+        const missing = JSON.parse(row.missing) as Ranges;
+        const ahead = JSON.parse(row.ahead) as Ranges;
+        const declared = JSON.parse(row.declared) as readonly Declared[];
         return [
           { device, epoch, lane, upto, missing, ahead, received, duplicates, conflicts, rejected, declared, told },
         ];
@@ -179,7 +180,7 @@ const tallySql = `
   ), counted AS (SELECT lane_id, count(*) AS received FROM stored GROUP BY lane_id)
   SELECT l.*, coalesce(c.received, 0) AS received,
     (SELECT count(*) FROM outpost_rejected r WHERE r.lane_id = l.id) AS rejected,
-    (SELECT json_group_array(json_array(d.first_seq, d.last_seq)) FROM outpost_dropped d
+    (SELECT json_group_array(json_array(d.first_seq, d.last_seq, d.count)) FROM outpost_dropped d
       WHERE d.lane_id = l.id) AS declared
   FROM outpost_lane l LEFT JOIN counted c ON c.lane_id = l.id ORDER BY l.device, l.id`;
 
