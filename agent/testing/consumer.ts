@@ -1,4 +1,5 @@
 /** A consumer for tests: remembers what it was sent, and says on `down/ack` what it has, when it is told to. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { type Ack, encodeAck, type LaneAck, type SeqRange } from '#agent/domain/ack.ts';
 import { isLane, type Lane } from '#agent/domain/lane.ts';
@@ -48,7 +49,9 @@ export class TestConsumer implements AsyncDisposable {
   }
 
   async publish(payload: Buffer | string, device = 'robot-07'): Promise<void> {
-    await this.client.publishAsync(downTopic(root, device, 'ack'), payload, { qos: 1, retain: true });
+    // a cluster that elects a leader may owe a PUBACK for ever
+    const publishing = this.client.publishAsync(downTopic(root, device, 'ack'), payload, { qos: 1, retain: true });
+    await Promise.race([publishing.catch(() => undefined), delay(1_000)]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -82,11 +82,13 @@ function mqttOptions(
   return { ...common, ...incoming, receive, clock };
 }
 
+const sayNoMore: ReadonlySet<string> = new Set(['broker-tls', 'broker-closed', 'certificate-expired']);
+
 /** A broker that refuses a certificate often says no more than that it closes: the certificate itself tells why. */
 function certificateError(thrown: unknown, { validity }: Credentials, wallMs: number): OutpostError {
   const error = toOutpostError(thrown);
   const why = whyNotValid(validity, wallMs);
-  if (!validity || !why || (error.code !== 'broker-tls' && error.code !== 'broker-closed')) return error;
+  if (!validity || !why || !sayNoMore.has(error.code)) return error;
   const code = why === 'expired' ? 'certificate-expired' : 'certificate-not-yet-valid';
   return new OutpostError(code, `The device’s certificate is ${validityText(validity)}; ${error.message}`, {
     context: { ...error.context, now: new Date(wallMs).toISOString() },
