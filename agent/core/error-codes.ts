@@ -485,6 +485,11 @@ export const errorCodes = {
     title: 'The folder holds no store of a device that can be read.',
     hint: 'Name the folder of outbox.db: storage.path of the device, or a copy of it.',
   },
+  'bench-peer': {
+    kind: 'config',
+    title: 'A program that the bench needs is not here.',
+    hint: 'apt-get install mosquitto postgresql',
+  },
   'sink-database-url': {
     kind: 'config',
     title: 'The address of the database cannot be read.',

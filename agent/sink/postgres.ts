@@ -182,10 +182,10 @@ class Postgres implements SinkDatabase {
     let client: PoolClient | undefined;
     try {
       client = await this.#pool.connect();
-      // A sink that is stopped while it holds locks must not stop the others for ever.
+      // A sink that is stopped while it holds locks must not stop the others for ever; a round fits into its memory.
       if (!settled.has(client)) {
         await client.query(
-          `SET statement_timeout = ${statementMs}; SET lock_timeout = ${lockMs};
+          `SET statement_timeout = ${statementMs}; SET lock_timeout = ${lockMs}; SET work_mem = '32MB';
            SET idle_in_transaction_session_timeout = ${statementMs};
            SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
         );
