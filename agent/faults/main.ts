@@ -8,9 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Fault, held, type Outcome } from './fault.ts';
+import { chainFaults } from './chain-faults.ts';
 import { storeFaults } from './store-faults.ts';
 
-const faults: readonly Fault[] = [...storeFaults].sort((a, b) => a.point - b.point);
+const faults: readonly Fault[] = [...storeFaults, ...chainFaults].sort((a, b) => a.point - b.point);
 
 const { values } = parseArgs({
   options: {

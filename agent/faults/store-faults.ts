@@ -59,6 +59,8 @@ const powerCut: Fault = {
         await delay(randomInt(0, 30));
         disk.cutPower();
         await workload.kill();
+        // A machine without power tells nobody that it failed.
+        account.refused.clear();
         await disk.copy(copy);
       }
       await using disk = await Disk.mounted(join(folder, 'after'), copy);
@@ -110,8 +112,14 @@ function alarms(account: Account): { taken: number; refused: number } {
   return { taken, refused };
 }
 
-/** @param inject for strace, from a random call on */
-const injected = (name: string, what: string, call: string, error: string): Fault => ({
+/** @param every how many calls lie between two that fail: a commit must now and then go through */
+const injected = (
+  name: string,
+  what: string,
+  call: string,
+  error: string,
+  every: readonly [number, number],
+): Fault => ({
   name,
   point: 3,
   what,
@@ -124,7 +132,7 @@ const injected = (name: string, what: string, call: string, error: string): Faul
     for (let n = 1; n <= count; n += 1) {
       const account = new Account();
       const path = join(folder, `store-${n}`);
-      const inject = `inject=${call}:error=${error}:when=${randomInt(30, 200)}+${randomInt(7, 60)}`;
+      const inject = `inject=${call}:error=${error}:when=${randomInt(30, 200)}+${randomInt(...every)}`;
       const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-e', `trace=${call}`, '-e', inject, '-o', '/dev/null'];
       await using workload = new Workload({ path, prefix: `i${n}`, account, under });
       await eventually(() => workload.refused > 0 || !workload.isRunning, 'the disk refuses');
@@ -258,8 +266,8 @@ export const storeFaults: readonly Fault[] = [
   kill,
   powerCut,
   diskFull,
-  injected('no-space', 'ENOSPC for single writes, injected by strace', 'pwrite64', 'ENOSPC'),
-  injected('fsync-eio', 'EIO for single fsync calls, injected by strace', 'fsync,fdatasync', 'EIO'),
+  injected('no-space', 'ENOSPC for single writes, injected by strace', 'pwrite64', 'ENOSPC', [60, 900]),
+  injected('fsync-eio', 'EIO for single fsync calls, injected by strace', 'fsync,fdatasync', 'EIO', [7, 60]),
   readOnly,
   clock,
   flippedBytes,

@@ -15,6 +15,15 @@ export interface WorkloadOptions {
   /** A program that runs it, such as strace with its arguments. */
   readonly under?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  readonly device?: DeviceOptions;
+}
+
+/** A device with its uplink in place of the bare appender. */
+export interface DeviceOptions {
+  readonly url: string;
+  /** Public key; absent: custody `broker`. */
+  readonly consumer?: string;
+  readonly ca?: string;
 }
 
 export class Workload implements AsyncDisposable {
@@ -26,18 +35,10 @@ export class Workload implements AsyncDisposable {
   isOpen = false;
   hasClosed = false;
 
-  constructor({
-    path,
-    prefix,
-    account,
-    maxSizeBytes = 64 * 1024 ** 2,
-    bootId = 'boot-1',
-    under = [],
-    environment,
-  }: WorkloadOptions) {
+  constructor(options: WorkloadOptions) {
+    const { account, under = [], environment } = options;
     this.#account = account;
-    const script = resolve(import.meta.dirname, 'appender.ts');
-    const command = [...under, process.execPath, script, path, prefix, String(maxSizeBytes), bootId];
+    const command = [...under, process.execPath, ...scriptOf(options)];
     this.#child = spawn(command[0] ?? '', command.slice(1), {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
@@ -100,4 +101,16 @@ export class Workload implements AsyncDisposable {
       else if (word === 'closed') this.hasClosed = true;
     }
   }
+}
+
+function scriptOf({
+  path,
+  prefix,
+  maxSizeBytes = 64 * 1024 ** 2,
+  bootId = 'boot-1',
+  device,
+}: WorkloadOptions): string[] {
+  const script = (name: string): string => resolve(import.meta.dirname, name);
+  if (!device) return [script('appender.ts'), path, prefix, String(maxSizeBytes), bootId];
+  return [script('device.ts'), path, prefix, device.url, device.consumer ?? '-', device.ca ?? '-'];
 }
