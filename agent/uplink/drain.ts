@@ -58,6 +58,9 @@ const finishMs = 500;
 /** Parts of what may be in flight that one batch may be. */
 const batchesInBudget = 4;
 
+/** MQTT 5 section 2.4: what a broker would answer to a packet beyond its limit, if it did not end the line. */
+export const packetTooLarge = 149;
+
 /** PUBACK reasons that speak of the one who sends, not of what is sent: MQTT 5 section 3.4.2.1. */
 const notAboutTheEvent: ReadonlySet<number> = new Set([noSubscriber, 135, 144, 151]);
 
@@ -162,7 +165,9 @@ export class Drain {
       if (flight) rate?.answered(flight, clock.monoMs());
       if (code === noSubscriber || code >= 128) {
         report.refused(batch.lane, batch.count, code);
-        if (lane.isProbing && !notAboutTheEvent.has(code)) suspects.failed(batch.lane, batch, 'refused');
+        if (lane.isProbing && !notAboutTheEvent.has(code)) {
+          suspects.failed(batch.lane, batch, code === packetTooLarge ? 'too-large' : 'refused');
+        }
         lane.refused(entry);
       } else await this.#taken(lane, batch, entry);
     } catch (thrown) {

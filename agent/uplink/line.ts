@@ -13,7 +13,7 @@ import type { MqttLine } from '#agent/core/mqtt.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import type { ConsumerCustody } from './consumer-custody.ts';
-import { Drain, type DrainReport } from './drain.ts';
+import { Drain, type DrainReport, packetTooLarge } from './drain.ts';
 import { LineRate } from './line-rate.ts';
 import type { Source } from './source.ts';
 import type { Suspects } from './suspects.ts';
@@ -92,8 +92,6 @@ export async function serveLine(options: LineOptions, signal: AbortSignal, renew
 
 const isAlarm = ({ lanes }: LineOptions): boolean => lanes.length === 1 && lanes[0] === 'alarm';
 
-/** MQTT 5 section 2.4: what a broker would answer to a packet beyond its limit, if it did not end the line. */
-const packetTooLarge = 149;
 /** Topic, properties and the fixed header. */
 const aroundBytes = 256;
 

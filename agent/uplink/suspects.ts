@@ -16,7 +16,8 @@ interface Suspect {
   isPassedOver: boolean;
 }
 
-const weights = { refused: 2, cut: 1 } as const;
+/** That an event is larger than the broker said it takes needs little proof. */
+const weights = { 'too-large': 5, refused: 2, cut: 1 } as const;
 const heaviest = 10;
 const afterCuts = 2;
 

@@ -180,6 +180,23 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
     expect(said).not.toMatch(/hunter-two|robot-user/);
   });
 
+  it('sets an event aside that is larger than the broker takes, declares it, and delivers the others', async () => {
+    await using broker = await Mosquitto.start(['allow_anonymous true', 'max_packet_size 20000']);
+    await using outbox = await openStore(folder);
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await outbox.append([...many('event', 3), event('event', 4, 'x'.repeat(30_000)), ...many('event', 3, 5)]);
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    await arrive(subscriber, 'event', [1, 2, 3, 5, 6, 7]);
+    await eventually(() => subscriber.events('audit').length === 1, 'it is declared');
+    expect(subscriber.events('audit')[0]).toMatchObject({
+      type: 'outpost.dropped',
+      data: { lane: 'event', first: '4', last: '4', count: 1, reason: 'poison' },
+    });
+    expect(running.uplink.status.poison).toBe(1);
+    expect(running.codes()).toContain('uplink-poison');
+  });
+
   it('keeps events that the access list forbids, and delivers the others', async () => {
     await using broker = await Mosquitto.start(['allow_anonymous true', 'acl_file {folder}/acl'], {
       acl: 'topic readwrite outpost/v1/robot-07/up/event\ntopic readwrite outpost/v1/robot-07/up/state\ntopic read #\n',
