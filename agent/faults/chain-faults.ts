@@ -1,6 +1,9 @@
 /** What happens between the device and the database: killed processes, bad lines, brokers that forget or refuse. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Mosquitto } from '#agent/testing/broker.ts';
+import { type Issued, TestAuthority } from '#agent/testing/certificates.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { needsProgram } from '#agent/testing/require.ts';
 import { Account } from './account.ts';
@@ -120,6 +123,99 @@ const nobodyThere = onChain({
   },
 });
 
+/** The broker comes back with other lines in its configuration, and again with the right ones. */
+const onConfiguration = (
+  about: Pick<Fault, 'name' | 'what' | 'full' | 'small'>,
+  prepare: (folder: string) => Promise<Prepared>,
+): Fault => ({
+  ...about,
+  point: 6,
+  needs: [needsProgram('mosquitto'), needsProgram('openssl')],
+  async run(count, folder) {
+    const account = new Account();
+    const { lines, ca, wrong, right } = await prepare(folder);
+    await right();
+    await using broker = await Mosquitto.start(lines);
+    await using chain = await Chain.start({
+      folder,
+      account,
+      brokerUrl: broker.url,
+      ...(ca === undefined ? {} : { ca }),
+    });
+    await eventually(() => chain.stored().rows > 0, 'the first events are committed');
+    for (let n = 1; n <= count; n += 1) {
+      for (const configure of [async () => await wrong(n), right]) {
+        await configure();
+        await broker.kill();
+        await broker.restart();
+        await delay(randomInt(1_000, 2_500));
+      }
+      const before = chain.stored().rows;
+      await eventually(() => chain.stored().rows > before, 'events arrive again');
+    }
+    await chain.drain();
+    return settle(chain, account, count);
+  },
+});
+
+interface Prepared {
+  readonly lines: readonly string[];
+  readonly ca?: string;
+  readonly wrong: (n: number) => Promise<void>;
+  readonly right: () => Promise<void>;
+}
+
+const refusedConnect = onConfiguration(
+  { name: 'refused-connect', what: 'the broker refuses CONNECT for a while, then takes it again', full: 10, small: 1 },
+  async (folder) => {
+    const included = join(folder, 'broker');
+    await mkdir(included);
+    const allow = async (answer: boolean): Promise<void> =>
+      await writeFile(join(included, 'access.conf'), `allow_anonymous ${answer}\n`);
+    return {
+      lines: [`include_dir ${included}`],
+      wrong: async () => await allow(false),
+      right: async () => await allow(true),
+    };
+  },
+);
+
+const dayMs = 86_400_000;
+
+const certificates = onConfiguration(
+  {
+    name: 'certificates',
+    what: 'the broker’s certificate has expired, or does not hold yet; then it is right',
+    full: 10,
+    small: 1,
+  },
+  async (folder) => {
+    await using authority = await TestAuthority.create();
+    const now = Date.now();
+    const issued = {
+      right: await authority.issue('broker'),
+      expired: await authority.issue('broker', { from: new Date(now - 9 * dayMs), until: new Date(now - dayMs) }),
+      early: await authority.issue('broker', { from: new Date(now + dayMs) }),
+    };
+    const ca = join(folder, 'ca.pem');
+    await writeFile(ca, authority.certificate);
+    const place = async ({ certificate, key }: Issued): Promise<void> => {
+      await writeFile(join(folder, 'broker.crt'), certificate);
+      await writeFile(join(folder, 'broker.key'), key);
+    };
+    return {
+      lines: [
+        'allow_anonymous true',
+        `certfile ${join(folder, 'broker.crt')}`,
+        `keyfile ${join(folder, 'broker.key')}`,
+      ],
+      ca,
+      wrong: async (n) => await place(n % 2 === 1 ? issued.expired : issued.early),
+      right: async () => await place(issued.right),
+    };
+  },
+);
+
 /** The broker lies behind a cable of the test's own. */
 const onCable = (about: Omit<ChainFault, 'disturb'>, disturb: (space: Namespace) => Promise<void>): Fault => ({
   ...about,
@@ -173,4 +269,13 @@ const halfOpen = onCable(
   },
 );
 
-export const chainFaults: readonly Fault[] = [chainKill, forgetful, nobodyThere, flapping, slowLine, halfOpen];
+export const chainFaults: readonly Fault[] = [
+  chainKill,
+  forgetful,
+  nobodyThere,
+  refusedConnect,
+  certificates,
+  flapping,
+  slowLine,
+  halfOpen,
+];

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describeWith } from '#agent/testing/require.ts';
+import { chainFaults } from './chain-faults.ts';
 import { held } from './fault.ts';
 import { storeFaults } from './store-faults.ts';
+import { week } from './week-fault.ts';
 
-for (const fault of storeFaults) {
+for (const fault of [...storeFaults, week, ...chainFaults]) {
   describeWith(`${fault.name}: ${fault.what}`, fault.needs, () => {
     it(`loses nothing undeclared in ${fault.small} runs`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'outpost-faults-'));

@@ -10,8 +10,9 @@ import { parseArgs } from 'node:util';
 import { type Fault, held, type Outcome } from './fault.ts';
 import { chainFaults } from './chain-faults.ts';
 import { storeFaults } from './store-faults.ts';
+import { week } from './week-fault.ts';
 
-const faults: readonly Fault[] = [...storeFaults, ...chainFaults].sort((a, b) => a.point - b.point);
+const faults: readonly Fault[] = [...storeFaults, week, ...chainFaults].sort((a, b) => a.point - b.point);
 
 const { values } = parseArgs({
   options: {

@@ -46,7 +46,8 @@ const powerCut: Fault = {
     const tally = new Tally();
     for (let n = 1; n <= count; n += 1) {
       const account = new Account();
-      const [image, copy] = [join(folder, 'disk.img'), join(folder, 'copy.img')];
+      // New files each time: the kernel may still hold the loop device of the last one.
+      const [image, copy] = [join(folder, `disk-${n}.img`), join(folder, `copy-${n}.img`)];
       {
         await using disk = await Disk.ext4(join(folder, 'disk'), image, 64);
         await using workload = new Workload({
@@ -63,7 +64,9 @@ const powerCut: Fault = {
         account.refused.clear();
         await disk.copy(copy);
       }
+      await rm(image);
       await using disk = await Disk.mounted(join(folder, 'after'), copy);
+      await rm(copy);
       const checked = await checkStore(join(disk.path, 'outbox'), account, 'boot-2');
       tally.add(checked, account.taken.size);
       const kept = (await readdir(join(disk.path, 'outbox'))).filter((name) => name.includes('damaged'));
@@ -159,7 +162,7 @@ const readOnly: Fault = {
     const tally = new Tally();
     for (let n = 1; n <= count; n += 1) {
       const account = new Account();
-      await using disk = await Disk.ext4(join(folder, 'disk'), join(folder, 'disk.img'), 96);
+      await using disk = await Disk.ext4(join(folder, 'disk'), join(folder, `disk-${n}.img`), 96);
       const path = join(disk.path, 'outbox');
       await using workload = new Workload({ path, prefix: `r${n}`, account });
       await workload.takes(randomInt(50, 1_000));
