@@ -69,7 +69,7 @@ export class Drain {
   readonly #lanes: readonly LaneDrain[];
   readonly #wakeup: Wakeup;
   readonly #removable = new Map<Lane, { readonly batches: number; readonly upto: Position }>();
-  readonly #removing = new Set<Promise<void>>();
+  readonly #removing = new Map<Lane, Promise<void>>();
   #cut: unknown;
 
   constructor(options: DrainOptions) {
@@ -97,8 +97,10 @@ export class Drain {
     } finally {
       endAppends();
       endCommits?.();
-      for (const { lane } of this.#lanes) this.#remove(lane);
-      await Promise.all(this.#removing);
+      while (this.#removing.size > 0 || this.#removable.size > 0) {
+        for (const lane of this.#removable.keys()) this.#remove(lane);
+        await Promise.all(this.#removing.values());
+      }
     }
     if (this.#cut !== undefined && !signal.aborted) throw this.#cut;
   }
@@ -215,13 +217,19 @@ export class Drain {
     );
     const batches = (this.#removable.get(lane.lane)?.batches ?? 0) + done.length;
     this.#removable.set(lane.lane, { batches, upto: { epoch: last.epoch, seq: last.last } });
-    if (batches >= removeEvery || lane.inFlight === 0) this.#remove(lane.lane);
+    this.#removeWhenDue(lane.lane);
+  }
+
+  #removeWhenDue(lane: Lane): void {
+    const isIdle = this.#lanes.find((drain) => drain.lane === lane)?.inFlight === 0;
+    if (isIdle || (this.#removable.get(lane)?.batches ?? 0) >= removeEvery) this.#remove(lane);
   }
 
   #remove(lane: Lane): void {
     const { source, log } = this.#options;
     const upto = this.#removable.get(lane)?.upto;
-    if (!upto) return;
+    // one at a time: the slower the disk, the more each of them takes away
+    if (!upto || this.#removing.has(lane)) return;
     this.#removable.delete(lane);
     // A removal that fails is made up for by the next one, or the events are sent again: they keep their identity.
     const removing = source
@@ -229,8 +237,11 @@ export class Drain {
       .catch((thrown: unknown) =>
         log.debug('What was acknowledged cannot be removed now.', { lane, reason: messageOf(thrown) }),
       )
-      .finally(() => this.#removing.delete(removing));
-    this.#removing.add(removing);
+      .finally(() => {
+        this.#removing.delete(lane);
+        this.#removeWhenDue(lane);
+      });
+    this.#removing.set(lane, removing);
   }
 
   #committed(lane: Lane, epoch: string, ack: LaneAck): void {
