@@ -1,6 +1,7 @@
 /** `outpost sink`: the reference consumer, until it is told to stop. */
 import { Command, InvalidArgumentError } from 'commander';
 import type { Signer } from '#agent/trust/keys.ts';
+import type { MediaStore, MediaStoreOptions } from '#agent/sink/media.ts';
 import type { MetricsServer } from '#agent/sink/metrics.ts';
 import type { Partition } from '#agent/sink/partition.ts';
 import type { SinkOptions } from '#agent/sink/sink.ts';
@@ -15,6 +16,7 @@ Examples:
   outpost sink --broker mqtt://localhost --database sqlite:sink.db --key sink.pem
   outpost sink --broker mqtts://broker:8883 --tls-ca ca.pem --username sink --password-file secret \\
     --database postgres://outpost@localhost/city --key sink.pem --metrics 9464
+  outpost sink … --media /srv/pictures   or --media https://store/bucket --media-token-file token
   outpost sink … --partition 2/4         the second of four, where the broker cannot share a subscription
   outpost sink … --name sink-1           the broker keeps what this sink did not acknowledge, for an hour
 
@@ -35,6 +37,8 @@ interface SinkChoice {
   readonly group: string;
   readonly name?: string;
   readonly partition?: string;
+  readonly media?: string;
+  readonly mediaTokenFile?: string;
   readonly metrics?: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;
   readonly json?: boolean;
@@ -57,6 +61,11 @@ export const sinkCommand = (): Command =>
     .option('--group <name>', 'sinks of one group share the events', 'outpost-sink')
     .option('--name <id>', 'client id; the broker keeps a session under it')
     .option('--partition <i/n>', 'take only the i-th of n parts of the devices')
+    .option(
+      '--media <place>',
+      'folder, or http(s) address to PUT to, for pictures; without it they stay in the database',
+    )
+    .option('--media-token-file <file>', 'file with a bearer token for the PUT')
     .option('--metrics <port>', 'serve /metrics on PORT of this machine, or on HOST:PORT', portOf)
     .option('--log-level <level>', 'debug, info, warn, error or silent', 'info')
     .option('--json', 'say on stdout, a JSON line each, what it is and what it did')
@@ -87,6 +96,7 @@ async function sink(choice: SinkChoice): Promise<void> {
   );
   if (!database) return;
   const status = new SinkStatus();
+  const media = await mediaOf(choice, { database, ...opening });
   await using metrics = await metricsOf(choice, status);
   const about = { publicKey: signer.publicBase64, kid: signer.kid, database: database.name, clientId: broker.clientId };
   if (json) printJson({ event: 'started', ...about, ...(metrics ? { metricsPort: metrics.port } : {}) });
@@ -95,7 +105,7 @@ async function sink(choice: SinkChoice): Promise<void> {
     if (json) printJson({ event: 'ready', ...status.broker });
     else note(`subscribed, MQTT ${status.broker?.version}, into ${database.name}`);
   };
-  await runSink({ database, broker, partition, sign: signer.sign, status, onReady, ...opening }, stop.signal);
+  await runSink({ database, broker, partition, sign: signer.sign, status, media, onReady, ...opening }, stop.signal);
   if (json) printJson({ event: 'ended', ...status.counts });
   else note(`${status.counts.stored} events stored, ${status.counts.duplicates} duplicates suppressed`);
 }
@@ -122,6 +132,27 @@ async function openPatiently<T>(open: () => Promise<T>, { clock, random, log }: 
   return undefined;
 }
 
+async function mediaOf(choice: SinkChoice, options: Omit<MediaStoreOptions, 'place'>): Promise<MediaStore | undefined> {
+  const { media, mediaTokenFile } = choice;
+  if (media === undefined) return undefined;
+  const { MediaStore: Store, folderPlace, httpPlace } = await import('#agent/sink/media.ts');
+  if (!/^https?:/.test(media)) return new Store({ ...options, place: folderPlace(media) });
+  const token = mediaTokenFile === undefined ? undefined : await secretOf(mediaTokenFile, '--media-token-file');
+  return new Store({ ...options, place: httpPlace(media, token) });
+}
+
+async function secretOf(path: string, option: string): Promise<string> {
+  const [{ readFile }, { OutpostError, messageOf }] = await Promise.all([
+    import('node:fs/promises'),
+    import('#agent/core/errors.ts'),
+  ]);
+  try {
+    return (await readFile(path, 'utf8')).trimEnd();
+  } catch (thrown) {
+    throw new OutpostError('sink-option', `${option}: ${messageOf(thrown)}`);
+  }
+}
+
 async function metricsOf({ metrics }: SinkChoice, status: SinkStatus): Promise<MetricsServer | undefined> {
   if (!metrics) return undefined;
   const { serveMetrics } = await import('#agent/sink/metrics.ts');
@@ -129,11 +160,10 @@ async function metricsOf({ metrics }: SinkChoice, status: SinkStatus): Promise<M
 }
 
 async function brokerOf(choice: SinkChoice): Promise<BrokerOptions> {
-  const [{ checkRoot }, { randomId }, { OutpostError, messageOf }, { readFile }] = await Promise.all([
+  const [{ checkRoot }, { randomId }, { OutpostError }] = await Promise.all([
     import('#agent/domain/topics.ts'),
     import('#agent/core/ids.ts'),
     import('#agent/core/errors.ts'),
-    import('node:fs/promises'),
   ]);
   const { root, group, name, passwordFile } = choice;
   const wrong = (detail: string): Error => new OutpostError('sink-option', detail);
@@ -148,15 +178,7 @@ async function brokerOf(choice: SinkChoice): Promise<BrokerOptions> {
   const [username, inUrl] = [choice.username ?? decoded(url.username), decoded(url.password)];
   url.username = '';
   url.password = '';
-  const password =
-    passwordFile === undefined
-      ? inUrl
-      : await readFile(passwordFile, 'utf8').then(
-          (text) => text.trimEnd(),
-          (thrown: unknown) => {
-            throw wrong(`--password-file: ${messageOf(thrown)}`);
-          },
-        );
+  const password = passwordFile === undefined ? inUrl : await secretOf(passwordFile, '--password-file');
   return {
     url: url.href,
     username,

@@ -490,6 +490,11 @@ export const errorCodes = {
     title: 'A program that the bench needs is not here.',
     hint: 'apt-get install mosquitto postgresql',
   },
+  'sink-media': {
+    kind: 'transient',
+    title: 'Media cannot be stored where --media says.',
+    hint: 'Check the folder or the server; it stays in the database and is tried again.',
+  },
   'sink-database-url': {
     kind: 'config',
     title: 'The address of the database cannot be read.',

@@ -57,7 +57,7 @@ async function commitParts(database: SinkDatabase, intake: Intake): Promise<Comm
       return merged(await commitParts(database, first), await commitParts(database, second));
     }
     // A presence, or what is set aside already, says nothing that must be kept at any price.
-    if (!event) return { inserted: 0, duplicates: 0, conflicts: [], rejected: 0, devices: new Set() };
+    if (!event) return { inserted: 0, duplicates: 0, conflicts: [], rejected: 0, chunks: 0, devices: new Set() };
     return await database.commit({ events: [], rejected: [aside(event, messageOf(thrown))], presences: [] });
   }
 }
@@ -92,6 +92,7 @@ const merged = (a: Committed, b: Committed): Committed => ({
   duplicates: a.duplicates + b.duplicates,
   conflicts: [...a.conflicts, ...b.conflicts],
   rejected: a.rejected + b.rejected,
+  chunks: a.chunks + b.chunks,
   devices: new Set([...a.devices, ...b.devices]),
 });
 

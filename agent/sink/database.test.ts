@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,8 @@ import { describeWith } from '#agent/testing/require.ts';
 import { openDatabase, type SinkDatabase } from './database.ts';
 import { parsePresence, type Presence } from './presence.ts';
 import { reject } from './received.ts';
-import { droppedText, epochA, epochB, events, eventText, intakeOf, range, received } from './test-rig.ts';
+import { sqliteMigrations } from './sqlite-schema.ts';
+import { mediaTexts, droppedText, epochA, epochB, events, eventText, intakeOf, range, received } from './test-rig.ts';
 
 interface Place {
   url(): string;
@@ -189,6 +191,30 @@ function contract(place: () => Place): void {
     expect(epochs).toEqual(range(5, 20).toReversed());
   });
 
+  it('keeps media by its chunks, in any order, once, until it is stored elsewhere', async () => {
+    const database = await open(place().url());
+    const content = randomBytes(150_000);
+    const texts = mediaTexts(1, { id: 'e-1', content });
+    expect(texts).toHaveLength(3);
+    const commit = async (...indexes: number[]): Promise<number> =>
+      (await database.commit(intakeOf(...indexes.map((index) => received('media', texts[index] ?? ''))))).chunks;
+    expect(await commit(2, 0)).toBe(2);
+    expect(await database.wholeMedia()).toBeUndefined();
+    expect(await commit(0)).toBe(0);
+    expect(await commit(1, 2)).toBe(1);
+    const whole = await database.wholeMedia();
+    expect(whole).toMatchObject({ device: 'robot-07', id: 'e-1', mediaType: 'image/jpeg', size: 150_000 });
+    expect(whole?.content.equals(content)).toBe(true);
+    if (whole) await database.settleMedia(whole, 'stored', '/somewhere');
+    expect(await database.wholeMedia()).toBeUndefined();
+    // a rebuilt store sends it once more, under other numbers
+    for (const text of mediaTexts(10, { id: 'e-1', content })) await database.commit(intakeOf(received('media', text)));
+    expect(await database.wholeMedia()).toBeUndefined();
+    expect(place().query('SELECT count(*) FROM outpost_media_chunk')).toBe('0');
+    expect(place().query('SELECT state, path FROM outpost_media')).toBe('stored|/somewhere');
+    expect(place().query(`SELECT count(*) FROM outpost_event WHERE ${castText()} LIKE '%"content"%'`)).toBe('0');
+  });
+
   it('is refused when another version made it, and left as it was', async () => {
     await expect(open(place().url(), 'read')).rejects.toMatchObject({ kind: 'config' });
     const database = await open(place().url());
@@ -197,6 +223,8 @@ function contract(place: () => Place): void {
     place().execute('UPDATE outpost_version SET version = 99');
     await expect(open(place().url())).rejects.toMatchObject({ code: 'sink-database-newer' });
     await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-newer' });
+    place().execute('UPDATE outpost_version SET version = 1');
+    await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-older' });
     place().execute('UPDATE outpost_version SET version = 0');
     await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-empty' });
     expect(rows()).toBe('1');
@@ -224,6 +252,23 @@ describe('SQLite', () => {
     };
   };
   contract(place);
+
+  it('of an older version is brought up to date, and keeps what it holds', async () => {
+    const file = join(folder, 'sink.db');
+    const db = openSqlite(file, { busyMs: 0 });
+    db.exec(sqliteMigrations[0] ?? '');
+    db.exec(
+      `UPDATE outpost_version SET version = 1; INSERT INTO outpost_lane (device, epoch, lane, upto) VALUES ('robot-07', '${epochA}', 'event', 5)`,
+    );
+    db.close();
+    await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-older' });
+    const database = await open(place().url());
+    await database.commit(
+      intakeOf(...mediaTexts(1, { id: 'e-1', content: Buffer.from('x') }).map((text) => received('media', text))),
+    );
+    expect(await database.wholeMedia()).toMatchObject({ id: 'e-1' });
+    expect((await database.marksOf(['robot-07'])).find(({ lane }) => lane === 'event')?.mark.upto).toBe(5);
+  });
 
   it('that is locked stores nothing, and takes it later', async () => {
     const database = await open(place().url());
@@ -296,7 +341,7 @@ describeWith('PostgreSQL', [needsPostgres], () => {
     const url = place().url();
     const databases = await Promise.all(range(1, 4).map(async () => await open(url)));
     for (const database of databases) expect(await database.tally()).toEqual([]);
-    expect(place().query('SELECT * FROM outpost_version')).toBe('1');
+    expect(place().query('SELECT * FROM outpost_version')).toBe('2');
   });
 
   it('has no duplicate and right marks when many sinks write the same at once', async () => {

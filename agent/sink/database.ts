@@ -21,11 +21,26 @@ export interface Conflict {
   readonly seq: number;
 }
 
+/** A piece of media of which every chunk is here. */
+export interface WholeMedia {
+  readonly device: string;
+  readonly id: string;
+  readonly mediaType: string;
+  readonly sha256: string;
+  readonly size: number;
+  readonly content: Buffer;
+}
+
+/** `stored`: where `path` says. `damaged`: its bytes are not those that were promised; the chunks stay. */
+export type MediaState = 'stored' | 'damaged';
+
 export interface Committed {
   readonly inserted: number;
   readonly duplicates: number;
   readonly conflicts: readonly Conflict[];
   readonly rejected: number;
+  /** Chunks of media that are new. */
+  readonly chunks: number;
   /** Devices that are to be told how far their lanes are committed. */
   readonly devices: ReadonlySet<string>;
 }
@@ -57,6 +72,10 @@ export interface SinkDatabase extends AsyncDisposable {
   commit(intake: Intake): Promise<Committed>;
   /** The marks of these devices as they are committed now, the newest epochs first. */
   marksOf(devices: readonly string[]): Promise<readonly LaneMark[]>;
+  /** One that is whole, and neither stored elsewhere nor found damaged yet. */
+  wholeMedia(): Promise<WholeMedia | undefined>;
+  /** Its chunks are removed once it is stored. */
+  settleMedia(media: WholeMedia, state: MediaState, path: string): Promise<void>;
   tally(): Promise<readonly LaneTally[]>;
   /** Numbers at or below `last` of a lane that are not stored, as ranges. */
   absent(key: LaneKey, last: number): Promise<readonly (readonly [first: number, last: number])[]>;

@@ -7,10 +7,12 @@ import * as sql from './postgres-sql.ts';
 import type { Ranges } from './ranges.ts';
 import {
   advanced,
+  chunksIn,
   conflictsAside,
   countIn,
   declarationsIn,
   isConflict,
+  mediaIn,
   type LaneWork,
   type PlacedEvent,
   type PlacedRejected,
@@ -48,6 +50,7 @@ export async function writeRound(
   const inserted = new Set(round.events);
   for (const event of twice) inserted.delete(event);
   await insertDropped(client, [...inserted], ids);
+  const chunks = await insertMedia(client, [...inserted]);
   await upsertDevices(client, intake);
   const vain = await advanceLanes(client, round.lanes);
   const duplicates = round.lanes.reduce((sum, work) => sum + work.duplicates, 0);
@@ -56,6 +59,7 @@ export async function writeRound(
     duplicates,
     conflicts: conflicting.map(({ event: { key, seq } }) => ({ key, seq })),
     rejected: round.rejected.length,
+    chunks,
     devices: new Set([
       ...round.lanes.filter(({ seqs, declared }) => seqs.size + declared.length > 0).map(({ key }) => key.device),
       ...vain,
@@ -144,6 +148,30 @@ async function insertDropped(
     rows.map(({ byLaneId }) => byLaneId),
     rows.map(({ bySeq }) => bySeq),
   ]);
+}
+
+/** @returns how many chunks there were */
+async function insertMedia(client: PoolClient, events: readonly PlacedEvent[]): Promise<number> {
+  const chunks = chunksIn(events);
+  if (chunks.length === 0) return 0;
+  const pieces = mediaIn(chunks);
+  const names = (all: typeof chunks): unknown[] => [
+    all.map(({ device }) => device),
+    all.map(({ id }) => id),
+    all.map(({ sha256 }) => sha256),
+  ];
+  await client.query(sql.upsertMedia, [
+    ...names(pieces),
+    pieces.map(({ mediaType }) => mediaType),
+    pieces.map(({ size }) => size),
+    pieces.map(({ chunks: count }) => count),
+  ]);
+  await client.query(sql.insertChunks, [
+    ...names(chunks),
+    chunks.map(({ chunk }) => chunk),
+    chunks.map(({ content }) => content),
+  ]);
+  return chunks.length;
 }
 
 async function upsertDevices(client: PoolClient, { presences }: Intake): Promise<void> {

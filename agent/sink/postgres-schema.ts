@@ -75,4 +75,28 @@ export const postgresMigrations: readonly string[] = [
       e.received_at, 'e-' || left(l.epoch, 8) || '-' || l.lane || '-' || e.seq AS id
     FROM outpost_event e JOIN outpost_lane l ON l.id = e.lane_id;
   `,
+  `
+  CREATE TABLE outpost_media (
+    device text NOT NULL,
+    media_id text NOT NULL,
+    sha256 text NOT NULL,
+    media_type text NOT NULL,
+    size bigint NOT NULL,
+    chunks integer NOT NULL,
+    state text NOT NULL DEFAULT 'partial',
+    path text,
+    first_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (device, media_id, sha256)
+  );
+  CREATE INDEX outpost_media_partial ON outpost_media (state) WHERE state = 'partial';
+  CREATE TABLE outpost_media_chunk (
+    device text NOT NULL,
+    media_id text NOT NULL,
+    sha256 text NOT NULL,
+    chunk integer NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (device, media_id, sha256, chunk)
+  );
+  `,
 ];

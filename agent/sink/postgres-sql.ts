@@ -62,6 +62,34 @@ export const digestsOf = `
   SELECT e.lane_id, e.seq, replace(e.digest::text, '-', '') AS digest FROM outpost_event e
   JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (lane_id, seq) USING (lane_id, seq)`;
 
+export const upsertMedia = `
+  INSERT INTO outpost_media (device, media_id, sha256, media_type, size, chunks)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::integer[])
+  ON CONFLICT (device, media_id, sha256) DO UPDATE SET updated_at = now()`;
+
+export const insertChunks = `
+  INSERT INTO outpost_media_chunk (device, media_id, sha256, chunk, content)
+  SELECT n.* FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::bytea[])
+    AS n (device, media_id, sha256, chunk, content)
+  JOIN outpost_media m USING (device, media_id, sha256) WHERE m.state = 'partial'
+  ON CONFLICT DO NOTHING`;
+
+export const findWholeMedia = `
+  SELECT device, media_id, sha256, media_type, size FROM outpost_media m
+  WHERE state = 'partial' AND chunks = (SELECT count(*) FROM outpost_media_chunk c
+    WHERE c.device = m.device AND c.media_id = m.media_id AND c.sha256 = m.sha256 AND c.chunk < m.chunks)
+  ORDER BY updated_at LIMIT 1`;
+
+export const contentOf = `
+  SELECT content FROM outpost_media_chunk WHERE device = $1 AND media_id = $2 AND sha256 = $3 ORDER BY chunk`;
+
+export const settleMedia = `
+  UPDATE outpost_media SET state = $4, path = $5, updated_at = now()
+  WHERE device = $1 AND media_id = $2 AND sha256 = $3`;
+
+export const removeChunks = `
+  DELETE FROM outpost_media_chunk WHERE device = $1 AND media_id = $2 AND sha256 = $3`;
+
 export const marksOf = `
   SELECT device, epoch, lane, upto, missing FROM (
     SELECT *, dense_rank() OVER (PARTITION BY device ORDER BY born DESC, epoch) AS age FROM (

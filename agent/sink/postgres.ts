@@ -19,9 +19,11 @@ import {
   type Intake,
   type LaneMark,
   type LaneTally,
+  type MediaState,
   mostEpochs,
   type SinkDatabase,
   Unstorable,
+  type WholeMedia,
 } from './database.ts';
 import { postgresMigrations } from './postgres-schema.ts';
 import * as sql from './postgres-sql.ts';
@@ -141,6 +143,27 @@ class Postgres implements SinkDatabase {
     });
   }
 
+  async wholeMedia(): Promise<WholeMedia | undefined> {
+    return await this.#with(async (client) => {
+      const { rows } = await client.query<MediaRow>(sql.findWholeMedia);
+      const [row] = rows;
+      if (!row) return undefined;
+      const { device, media_id: id, sha256, media_type: mediaType, size } = row;
+      const parts = await client.query<{ content: Buffer }>(sql.contentOf, [device, id, sha256]);
+      const content = Buffer.concat(parts.rows.map((part) => part.content));
+      return { device, id, sha256, mediaType, size: Number(size), content };
+    });
+  }
+
+  async settleMedia({ device, id, sha256 }: WholeMedia, state: MediaState, path: string): Promise<void> {
+    await this.#with(async (client) => {
+      await this.#transact(client, async () => {
+        await client.query(sql.settleMedia, [device, id, sha256, state, path]);
+        if (state === 'stored') await client.query(sql.removeChunks, [device, id, sha256]);
+      });
+    });
+  }
+
   async tally(): Promise<readonly LaneTally[]> {
     return await this.#with(async (client) => {
       const { rows } = await client.query<TallyRow>(sql.tally);
@@ -230,6 +253,14 @@ async function versionOf(client: PoolClient): Promise<number> {
   if (rows[0]?.there !== true) return 0;
   const found = await client.query<{ version: number }>('SELECT max(version) AS version FROM outpost_version');
   return found.rows[0]?.version ?? 0;
+}
+
+interface MediaRow {
+  readonly device: string;
+  readonly media_id: string;
+  readonly sha256: string;
+  readonly media_type: string;
+  readonly size: string;
 }
 
 interface TallyRow extends LaneRow {

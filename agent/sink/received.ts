@@ -26,6 +26,17 @@ export interface Declaration {
   readonly reason: string;
 }
 
+/** A part of a picture or another blob. */
+export interface MediaChunk {
+  readonly id: string;
+  readonly mediaType: string;
+  readonly sha256: string;
+  readonly size: number;
+  readonly chunk: number;
+  readonly chunks: number;
+  readonly content: Buffer;
+}
+
 export interface ReceivedEvent {
   readonly key: LaneKey;
   readonly seq: number;
@@ -43,6 +54,7 @@ export interface ReceivedEvent {
   /** 32 hexadecimal digits of the SHA-256 of the whole event: two events with one number and different content differ. */
   readonly digest: string;
   readonly declaration: Declaration | undefined;
+  readonly media: MediaChunk | undefined;
 }
 
 export interface Rejected {
@@ -113,7 +125,11 @@ function readEvent(item: unknown, device: string, lane: Lane): Read {
   // A kind that a newer device knows and this program does not is kept as it is.
   const problem = kind === undefined ? undefined : intolerable(kind, attributes.data);
   if (problem !== undefined) return failed(`${attributes.type}: ${problem}`);
-  const { type, time, subject, clock, data } = attributes;
+  const { type, time, subject, clock } = attributes;
+  const media = kind === 'media' ? chunkOf(attributes.data) : undefined;
+  if (media && media.chunk >= media.chunks) return failed(`${attributes.type}: chunk is beyond chunks`);
+  // the bytes have a table of their own
+  const data = media ? { ...media, content: undefined } : attributes.data;
   return {
     event: {
       ...identity,
@@ -126,6 +142,7 @@ function readEvent(item: unknown, device: string, lane: Lane): Read {
       data: JSON.stringify(data ?? null),
       extra: extra === undefined ? undefined : JSON.stringify(extra),
       digest: digestOf(text),
+      media,
       declaration: kind === 'dropped' ? declarationOf(data, identity.key) : undefined,
     },
   };
@@ -158,6 +175,13 @@ function declarationOf(data: unknown, key: LaneKey): Declaration | undefined {
   if (from === undefined || to === undefined || to < from || !isLane(lane) || !/^[0-9a-f]{1,64}$/.test(epoch))
     return undefined;
   return { target: { device: key.device, epoch, lane }, range: [from, to], count, bytes, reason };
+}
+
+function chunkOf(data: unknown): MediaChunk | undefined {
+  const parsed = eventData.media.loose().safeParse(data);
+  if (!parsed.success) return undefined;
+  const { id, mediaType, sha256, size, chunk, chunks, content } = parsed.data;
+  return { id, mediaType, sha256, size, chunk, chunks, content: Buffer.from(content, 'base64') };
 }
 
 export function reject(what: Omit<Rejected, 'bytes' | 'digest'>): Rejected {

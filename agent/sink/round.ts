@@ -9,7 +9,7 @@ import type { SeqRange } from '#agent/domain/ack.ts';
 import type { Intake } from './database.ts';
 import { advance, type Mark } from './marks.ts';
 import type { ToldLane } from './presence.ts';
-import type { Declaration, LaneKey, ReceivedEvent, Rejected } from './received.ts';
+import type { Declaration, LaneKey, MediaChunk, ReceivedEvent, Rejected } from './received.ts';
 
 export const nameOf = ({ device, epoch, lane }: LaneKey): string => `${device} ${epoch} ${lane}`;
 
@@ -118,6 +118,25 @@ export function countIn(works: ReadonlyMap<number, LaneWork>, laneId: number, wh
 export const waitsInVain = ({ told }: LaneWork, { upto }: Mark): boolean =>
   told !== undefined && told.depth > 0 && told.first <= upto;
 
+export interface PlacedChunk extends MediaChunk {
+  readonly device: string;
+}
+
+/** By device, media and chunk: the order in which all sinks write them. */
+export const chunksIn = (events: readonly PlacedEvent[]): readonly PlacedChunk[] =>
+  events
+    .flatMap(({ event: { media, key } }) => (media ? [{ ...media, device: key.device }] : []))
+    .sort((a, b) => order(a, b) || a.chunk - b.chunk);
+
+/** Each piece of media once, in the same order. */
+export const mediaIn = (chunks: readonly PlacedChunk[]): readonly PlacedChunk[] =>
+  chunks.filter((chunk, index) => index === 0 || order(chunk, chunks[index - 1] as PlacedChunk) !== 0);
+
+function order(a: PlacedChunk, b: PlacedChunk): number {
+  const [left, right] = [a, b].map(({ device, id, sha256 }) => `${device} ${id} ${sha256}`) as [string, string];
+  return left < right ? -1 : Number(left > right);
+}
+
 export interface PlacedDeclaration {
   readonly targetId: number;
   readonly byLaneId: number;
@@ -143,7 +162,8 @@ export const isConflict = ({ reason }: Rejected): boolean => reason === conflict
 /** The later of two contents of one number is set aside too: nothing that came is lost. */
 export const conflictsAside = (conflicting: readonly PlacedEvent[]): readonly PlacedRejected[] =>
   conflicting.map(({ laneId, event }) => {
-    const { key, seq, digest, declaration: _declaration, data, extra, ...attributes } = event;
+    const { key, seq, digest, data, extra, type, time, subject, boot, monoMs, clock } = event;
+    const attributes = { type, time, subject, boot, monoMs, clock };
     const { device, epoch, lane } = key;
     const text = { epoch, lane, seq: String(seq), ...attributes, ...jsonOf(extra), data: JSON.parse(data) as unknown };
     const payload = Buffer.from(JSON.stringify(text));

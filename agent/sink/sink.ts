@@ -18,6 +18,7 @@ import { laneOf, parseTopic } from '#agent/domain/topics.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { commitForCertain } from './commit.ts';
 import type { Committed, Intake, SinkDatabase } from './database.ts';
+import type { MediaStore } from './media.ts';
 import { type Partition, takes } from './partition.ts';
 import { parsePresence } from './presence.ts';
 import { type Delivery, DeliveryQueue } from './queue.ts';
@@ -33,6 +34,8 @@ export interface SinkOptions {
   /** Signs acknowledgements. */
   readonly sign: Sign;
   readonly status: SinkStatus;
+  /** Where media goes; absent: it stays in the database. */
+  readonly media?: MediaStore | undefined;
   /** Told each time the subscriptions stand. */
   readonly onReady?: () => void;
   readonly clock: Clock;
@@ -53,6 +56,7 @@ export async function runSink(options: SinkOptions, signal: AbortSignal): Promis
   const over = new AbortController();
   const lines = keepLine(options, queue, acknowledger, over.signal);
   const telling = acknowledger.run(signal);
+  const storing = options.media?.run(signal);
   try {
     await commitRounds(options, queue, acknowledger, signal);
     await atMost(goodbyeMs, clock, async () => {
@@ -63,6 +67,7 @@ export async function runSink(options: SinkOptions, signal: AbortSignal): Promis
     over.abort();
     await lines;
     await telling;
+    await storing;
   }
 }
 
@@ -90,6 +95,7 @@ async function commitRounds(
     if (!committed) return;
     for (const delivery of deliveries) delivery.acknowledge();
     acknowledger.tell(committed.devices);
+    if (committed.chunks > 0) options.media?.ring();
     queue.release(deliveries);
     status.waiting = { publishes: queue.publishes, bytes: queue.bytes };
     status.committed(committed, deliveries.length, clock.monoMs() - startMs);

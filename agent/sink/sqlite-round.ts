@@ -7,12 +7,14 @@ import type { Ranges } from './ranges.ts';
 import type { LaneKey } from './received.ts';
 import {
   advanced,
+  chunksIn,
   conflictsAside,
   countIn,
   declarationsIn,
   isConflict,
   lanesIn,
   type LaneWork,
+  type PlacedChunk,
   type PlacedEvent,
   type PlacedRejected,
   planRound,
@@ -29,6 +31,8 @@ export class SqliteRound {
   readonly #rejected: Statement;
   readonly #dropped: Statement;
   readonly #device: Statement;
+  readonly #media: Statement;
+  readonly #chunk: Statement;
   readonly #lane: Statement;
   readonly #update: Statement;
 
@@ -52,6 +56,15 @@ export class SqliteRound {
       `INSERT INTO outpost_device (device, online, version, epoch, custody, state) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET online = excluded.online, version = excluded.version, epoch = excluded.epoch,
          custody = excluded.custody, state = excluded.state, seen_at = ${now}`,
+    );
+    this.#media = db.prepare(
+      `INSERT INTO outpost_media (device, media_id, sha256, media_type, size, chunks) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET updated_at = ${now}`,
+    );
+    this.#chunk = db.prepare(
+      `INSERT INTO outpost_media_chunk (device, media_id, sha256, chunk, content)
+       SELECT device, media_id, sha256, $chunk, $content FROM outpost_media
+       WHERE device = $device AND media_id = $id AND sha256 = $sha256 AND state = 'partial' ON CONFLICT DO NOTHING`,
     );
     this.#lane = db.prepare('SELECT upto, missing, ahead FROM outpost_lane WHERE id = ?');
     this.#update = db.prepare(
@@ -83,6 +96,8 @@ export class SqliteRound {
       const { range, count, bytes, reason } = declaration;
       this.#dropped.run(targetId, range[0], range[1], count, bytes, reason, byLaneId, bySeq);
     }
+    const chunks = chunksIn(inserted);
+    for (const chunk of chunks) this.#keep(chunk);
     for (const presence of intake.presences) this.#meet(presence);
     const devices = new Set(round.lanes.filter((work) => this.#advance(work)).map(({ key }) => key.device));
     return {
@@ -90,6 +105,7 @@ export class SqliteRound {
       duplicates: round.lanes.reduce((sum, work) => sum + work.duplicates, 0),
       conflicts: conflicting.map(({ event: { key, seq } }) => ({ key, seq })),
       rejected: round.rejected.length,
+      chunks: chunks.length,
       devices,
     };
   }
@@ -115,6 +131,11 @@ export class SqliteRound {
     const values = [digest, topic, device, laneId ?? null, identity?.seq ?? null, reason, payload, bytes];
     const isAgain = this.#rejected.get(...values) !== 1;
     if (isAgain && laneId !== undefined && !isConflict(rejected)) countIn(works, laneId, 'duplicates');
+  }
+
+  #keep({ device, id, sha256, mediaType, size, chunk, chunks, content }: PlacedChunk): void {
+    this.#media.run(device, id, sha256, mediaType, size, chunks);
+    this.#chunk.run({ device, id, sha256, chunk, content });
   }
 
   #meet({ device, online, version, epoch, custody, state }: Presence): void {

@@ -76,4 +76,28 @@ export const sqliteMigrations: readonly string[] = [
       e.received_at, 'e-' || substr(l.epoch, 1, 8) || '-' || l.lane || '-' || e.seq AS id
     FROM outpost_event e JOIN outpost_lane l ON l.id = e.lane_id;
   `,
+  `
+  CREATE TABLE outpost_media (
+    device TEXT NOT NULL,
+    media_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'partial',
+    path TEXT,
+    first_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    PRIMARY KEY (device, media_id, sha256)
+  ) STRICT;
+  CREATE INDEX outpost_media_partial ON outpost_media (state) WHERE state = 'partial';
+  CREATE TABLE outpost_media_chunk (
+    device TEXT NOT NULL,
+    media_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    chunk INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (device, media_id, sha256, chunk)
+  ) STRICT;
+  `,
 ];

@@ -14,8 +14,10 @@ import {
   type Intake,
   type LaneMark,
   type LaneTally,
+  type MediaState,
   mostEpochs,
   type SinkDatabase,
+  type WholeMedia,
 } from './database.ts';
 import type { Ranges } from './ranges.ts';
 import type { LaneKey } from './received.ts';
@@ -108,6 +110,26 @@ class SqliteDatabase implements SinkDatabase {
     });
   }
 
+  async wholeMedia(): Promise<WholeMedia | undefined> {
+    return await this.#try(() => {
+      const row = this.#db.prepare(wholeSql).get() as Omit<WholeMedia, 'content'> | undefined;
+      if (!row) return undefined;
+      const parts = this.#db.prepare(contentSql).pluck().all(row.device, row.id, row.sha256) as Buffer[];
+      return { ...row, content: Buffer.concat(parts) };
+    });
+  }
+
+  async settleMedia({ device, id, sha256 }: WholeMedia, state: MediaState, path: string): Promise<void> {
+    await this.#try(() => {
+      this.#db
+        .transaction(() => {
+          this.#db.prepare(settleSql).run(state, path, device, id, sha256);
+          if (state === 'stored') this.#db.prepare(removeSql).run(device, id, sha256);
+        })
+        .immediate();
+    });
+  }
+
   async tally(): Promise<readonly LaneTally[]> {
     return await this.#try(() => {
       const rows = this.#db.prepare(tallySql).all() as TallyRow[];
@@ -173,6 +195,21 @@ interface TallyRow extends LaneRow {
   readonly told_last: number | null;
   readonly told_depth: number | null;
 }
+
+const wholeSql = `
+  SELECT device, media_id AS id, sha256, media_type AS mediaType, size FROM outpost_media m
+  WHERE state = 'partial' AND chunks = (SELECT count(*) FROM outpost_media_chunk c
+    WHERE c.device = m.device AND c.media_id = m.media_id AND c.sha256 = m.sha256 AND c.chunk < m.chunks)
+  ORDER BY updated_at LIMIT 1`;
+
+const contentSql =
+  'SELECT content FROM outpost_media_chunk WHERE device = ? AND media_id = ? AND sha256 = ? ORDER BY chunk';
+
+const settleSql = `
+  UPDATE outpost_media SET state = ?, path = ?, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ')
+  WHERE device = ? AND media_id = ? AND sha256 = ?`;
+
+const removeSql = 'DELETE FROM outpost_media_chunk WHERE device = ? AND media_id = ? AND sha256 = ?';
 
 const tallySql = `
   WITH stored AS (

@@ -1,4 +1,5 @@
 /** What the tests of this room share: events as a device writes them. */
+import { hash } from 'node:crypto';
 import { encodeEvent, encodeHead, spliceSequence } from '#agent/domain/cloudevent.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
@@ -48,6 +49,32 @@ export function droppedText(seq: number, { lane = 'event', first, last, epoch }:
   const whole = epoch === undefined ? data : { ...data, epoch };
   const event = { kind: 'dropped', lane: 'audit', subject: 'outbox', data: whole } as const;
   return splice({ ...event, wallMs: 1_795_334_400_000, monoMs: 1 }, seq, device, epochA);
+}
+
+export interface Blob {
+  readonly id: string;
+  readonly content: Buffer;
+  readonly chunkBytes?: number;
+  readonly sha256?: string;
+}
+
+/** A piece of media as the events of lane `media` that carry it, numbered from `seq`. */
+export function mediaTexts(seq: number, { id, content, chunkBytes = 64 * 1024, sha256 }: Blob): string[] {
+  const chunks = Math.ceil(content.length / chunkBytes);
+  return range(0, chunks - 1).map((chunk) => {
+    const part = content.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
+    const data = {
+      id,
+      mediaType: 'image/jpeg',
+      sha256: sha256 ?? hash('sha256', content, 'hex'),
+      size: content.length,
+      chunk,
+      chunks,
+      content: part.toString('base64'),
+    };
+    const event = { kind: 'media', lane: 'media', subject: 'camera/front', wallMs: 0, monoMs: 1, data } as const;
+    return splice(event, seq + chunk, 'robot-07', epochA);
+  });
 }
 
 export const topicOf = (device: string, name: string): string => `outpost/v1/${device}/up/${name}`;
