@@ -8,6 +8,7 @@ import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
+import { keysCommand } from './keys.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
@@ -40,6 +41,7 @@ function program(): Command {
     .addCommand(doctorCommand())
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())
+    .addCommand(keysCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })
