@@ -75,7 +75,7 @@ export const sinkCommand = (): Command =>
 async function sink(choice: SinkChoice): Promise<void> {
   const [{ openDatabase }, { runSink }, { SinkStatus }, { createLog }, { systemClock }, { systemRandom }] =
     await Promise.all([
-      import('#agent/sink/database.ts'),
+      import('#agent/sink/open-database.ts'),
       import('#agent/sink/sink.ts'),
       import('#agent/sink/status.ts'),
       import('#agent/core/log.ts'),

@@ -35,7 +35,7 @@ export const verifyCommand = (): Command =>
 
 async function verifyAll({ database: url, store: folder, device, json = false }: VerifyChoice): Promise<void> {
   const [{ openDatabase }, { readDeviceStore }, { verify }] = await Promise.all([
-    import('#agent/sink/database.ts'),
+    import('#agent/sink/open-database.ts'),
     import('#agent/sink/device-store.ts'),
     import('#agent/sink/verify.ts'),
   ]);

@@ -86,24 +86,6 @@ export type Access = 'migrate' | 'read';
 /** Epochs of one device that an acknowledgement names at most. */
 export const mostEpochs = 16;
 
-/**
- * @param url `postgres://…`, or `sqlite:FILE`
- * @param access `read` refuses a database that a sink of another version made, and changes nothing
- * @throws OutpostError `sink-database-…`
- */
-export async function openDatabase(url: string, access: Access): Promise<SinkDatabase> {
-  if (/^postgres(ql)?:\/\//.test(url)) {
-    const { openPostgres } = await import('./postgres.ts');
-    return await openPostgres(url, access);
-  }
-  const [, file] = /^sqlite:(?:\/\/)?(.+)$/.exec(url) ?? [];
-  if (file !== undefined) {
-    const { openSqliteDatabase } = await import('./sqlite.ts');
-    return openSqliteDatabase(file, access);
-  }
-  throw new OutpostError('sink-database-url');
-}
-
 /** A database cannot take what was to be written, whatever is tried: its content, not its state, is the reason. */
 export class Unstorable extends Error {
   override readonly name = 'Unstorable';

@@ -11,7 +11,8 @@ import { systemClock } from '#agent/core/clock.ts';
 import { type Log, silentLog } from '#agent/core/log.ts';
 import { openSqlite } from '#agent/core/sqlite.ts';
 import { eventually } from '#agent/testing/eventually.ts';
-import { openDatabase, type SinkDatabase } from './database.ts';
+import type { SinkDatabase } from './database.ts';
+import { openDatabase } from './open-database.ts';
 import { folderPlace, httpPlace, type MediaPlace, MediaStore } from './media.ts';
 import { intakeOf, mediaTexts, received } from './test-rig.ts';
 

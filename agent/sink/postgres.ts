@@ -37,6 +37,7 @@ const migrationLock = 0x4f555450;
 const connectMs = 10_000;
 const statementMs = 120_000;
 const lockMs = 20_000;
+const idleMs = 30_000;
 
 /** @throws OutpostError `sink-database-…` */
 export async function openPostgres(url: string, access: Access): Promise<SinkDatabase> {
@@ -209,7 +210,7 @@ class Postgres implements SinkDatabase {
       if (!settled.has(client)) {
         await client.query(
           `SET statement_timeout = ${statementMs}; SET lock_timeout = ${lockMs}; SET work_mem = '32MB';
-           SET idle_in_transaction_session_timeout = ${statementMs};
+           SET idle_in_transaction_session_timeout = ${idleMs};
            SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`,
         );
         settled.add(client);
