@@ -34,7 +34,7 @@ export const week: Fault = {
     const end = JSON.parse(stdout) as Week;
     const isFlat = Math.max(end.lateRss, end.drainedRss) <= mostGrowth * end.earlyRss;
     const rss = `memory ${mebibytes(end.earlyRss)} at first, ${mebibytes(end.lateRss)} with all, ${mebibytes(end.drainedRss)} after`;
-    const { earlyMs, lateMs } = week;
+    const { earlyMs, lateMs } = end;
     const append = `append p50 ${earlyMs.p50.toFixed(2)} and ${lateMs.p50.toFixed(2)} ms, p99 ${earlyMs.p99.toFixed(2)} and ${lateMs.p99.toFixed(2)} ms`;
     return {
       runs: count,

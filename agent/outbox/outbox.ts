@@ -16,7 +16,8 @@ import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { encodeAppend, type EncodedAppend, layOut, StoredEnvelope } from './append.ts';
 import { type Host, systemHost } from './host.ts';
-import type { AckRequest, Answer, Moment, Opened, PeekRequest, SlotState } from './protocol.ts';
+import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -125,7 +126,8 @@ class DurableOutbox implements Outbox {
   #appends: Append[] = [];
   #waitingEvents = 0;
   #acks: Waiting<AckRequest, void>[] = [];
-  #peeks: Waiting<PeekRequest, Batch | undefined>[] = [];
+  #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
+  readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
   readonly #running = new Set<Promise<void>>();
   #isGathering = false;
   /** Moving average. */
@@ -191,10 +193,9 @@ class DurableOutbox implements Outbox {
 
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
     this.#checkOpen();
-    return await new Promise((resolve, reject) => {
-      this.#peeks.push({ request: { lane, after, ...limits }, resolve, reject });
-      this.#pump();
-    });
+    const { maxEvents, maxBytes } = limits;
+    const batch = await this.#ahead.peek({ lane, after, maxEvents, maxBytes });
+    return batch && { lane, ...batch };
   }
 
   async ack(lane: Lane, upto: Position, missing: AckRequest['missing'] = []): Promise<void> {
@@ -221,8 +222,17 @@ class DurableOutbox implements Outbox {
     this.#refuseAll(new OutpostError('outbox-closed'));
   }
 
+  async #read(request: PeekRequest): Promise<readonly PeekedBatch[]> {
+    this.#checkOpen();
+    return await new Promise((resolve, reject) => {
+      this.#peeks.push({ request, resolve, reject });
+      this.#pump();
+    });
+  }
+
   async #acknowledge(request: AckRequest): Promise<void> {
     this.#checkOpen();
+    this.#ahead.acknowledged(request.lane, request.epoch, request.upto);
     await new Promise<void>((resolve, reject) => {
       this.#acks.push({ request, resolve, reject });
       this.#pump();
@@ -336,6 +346,7 @@ class DurableOutbox implements Outbox {
     if (answer.slots.length > 0) this.#slots = answer.slots;
     if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
     if (answer.dropped > 0) {
+      this.#ahead.forget();
       this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
       this.#tell(new Set(['audit']));
     }
@@ -347,6 +358,7 @@ class DurableOutbox implements Outbox {
   #opened({ epoch, boot, slots, keptAside, salvaged }: Opened): void {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
+    this.#ahead.forget();
     this.#down = undefined;
     if (keptAside !== undefined) {
       this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
@@ -395,13 +407,10 @@ function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure
   }
 }
 
-function resolvePeeks(waiting: readonly Waiting<PeekRequest, Batch | undefined>[], { peeks }: Answer): void {
-  for (const [index, { request, resolve, reject }] of waiting.entries()) {
+function resolvePeeks(waiting: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[], { peeks }: Answer): void {
+  for (const [index, { resolve, reject }] of waiting.entries()) {
     if ('code' in peeks) reject(failureToError(peeks));
-    else {
-      const batch = peeks[index];
-      resolve(batch && { lane: request.lane, ...batch });
-    }
+    else resolve(peeks[index] ?? []);
   }
 }
 

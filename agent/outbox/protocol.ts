@@ -58,6 +58,8 @@ export interface PeekRequest {
   readonly after: { readonly epoch: string; readonly seq: number } | undefined;
   readonly maxEvents: number;
   readonly maxBytes: number;
+  /** Batches, each behind the one before. */
+  readonly count: number;
 }
 
 export interface Job {
@@ -103,7 +105,8 @@ export interface Answer {
   /** By the index of the append. */
   readonly refused: ReadonlyMap<number, Failure>;
   readonly acks: Failure | undefined;
-  readonly peeks: readonly (PeekedBatch | undefined)[] | Failure;
+  /** For each request its batches, fewer than asked for where nothing more waits. */
+  readonly peeks: readonly (readonly PeekedBatch[])[] | Failure;
   readonly slots: readonly SlotState[];
   /** What was given up in this transaction. */
   readonly dropped: number;

@@ -206,12 +206,25 @@ export class Store {
   }
 
   #peek({ peeks, now }: Job, broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
-    if (broken) return { peeks: peeks.map(() => undefined), broken };
+    if (broken) return { peeks: peeks.map(() => []), broken };
     try {
-      return { peeks: peeks.map((request) => this.#peekSound(request, now)), broken };
+      return { peeks: peeks.map((request) => this.#peekMany(request, now)), broken };
     } catch (thrown) {
       return { peeks: asFailure(toStoreError(thrown, this.#options.path)), broken: !isDiskFull(thrown) };
     }
+  }
+
+  #peekMany(request: PeekRequest, now: Moment): PeekedBatch[] {
+    const batches: PeekedBatch[] = [];
+    let { after } = request;
+    while (batches.length < request.count) {
+      const batch = this.#peekSound({ ...request, after }, now);
+      if (!batch) break;
+      batches.push(batch);
+      if (!batch.more) break;
+      after = { epoch: batch.epoch, seq: batch.last };
+    }
+    return batches;
   }
 
   /** What is damaged is given up and declared; what lies around it is sent. */

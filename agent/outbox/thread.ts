@@ -3,7 +3,7 @@ import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { confirmedLog } from './log-file.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
+import type { Answer, FromWriter, Job, PeekedBatch, ToWriter, WriterOptions } from './protocol.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
@@ -63,9 +63,9 @@ function attempt(store: Store, job: Job, path: string): Answer {
 /** Batches are handed over, not copied, where they own their memory. */
 function transfers(message: FromWriter): ArrayBuffer[] {
   if (message.kind !== 'answer' || !Array.isArray(message.answer.peeks)) return [];
-  return (message.answer.peeks as ({ bytes: Uint8Array } | undefined)[]).flatMap((batch) => {
-    const memory = batch?.bytes;
-    const owns = memory && memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
+  return (message.answer.peeks as PeekedBatch[][]).flat().flatMap((batch) => {
+    const memory = batch.bytes;
+    const owns = memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
     return owns && memory.buffer instanceof ArrayBuffer ? [memory.buffer] : [];
   });
 }
