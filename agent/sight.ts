@@ -276,7 +276,8 @@ export class Sight {
   #withEvidence(event: Event, tracked: Tracked): Event {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
-    if (!evidence || !begins || event.kind === 'dropped' || boxesOf(event) === undefined) return event;
+    const isOfPicture = event.kind !== 'dropped' && event.kind !== 'media' && boxesOf(event) !== undefined;
+    if (!evidence || !begins || !isOfPicture) return event;
     // An id of evidence is a file's name.
     const id = event.data.incident.replaceAll('.', '-');
     const marked = { ...event, data: { ...event.data, evidence: [{ id, mediaType: 'image/jpeg' }] } } as Event;
