@@ -98,11 +98,10 @@ export const marksOf = `
   ) AS ranked WHERE age <= $2 ORDER BY device, age, id`;
 
 export const tally = `
-  WITH stored AS (
-    SELECT lane_id, seq FROM outpost_event UNION SELECT lane_id, seq FROM outpost_rejected WHERE seq IS NOT NULL
-  ), counted AS (SELECT lane_id, count(*) AS received FROM stored GROUP BY lane_id)
+  WITH counted AS (SELECT lane_id, count(*) AS received FROM outpost_event GROUP BY lane_id)
   SELECT l.device, l.epoch, l.lane, l.upto, l.missing, l.ahead, l.duplicates, l.conflicts,
-    l.told_first, l.told_last, l.told_depth, coalesce(c.received, 0) AS received,
+    l.told_first, l.told_last, l.told_depth, coalesce(c.received, 0) + (SELECT count(DISTINCT r.seq) FROM outpost_rejected r WHERE r.lane_id = l.id
+      AND NOT EXISTS (SELECT 1 FROM outpost_event e WHERE e.lane_id = r.lane_id AND e.seq = r.seq)) AS received,
     (SELECT count(*) FROM outpost_rejected r WHERE r.lane_id = l.id) AS rejected,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(d.first_seq, d.last_seq, d.count)), '[]') FROM outpost_dropped d
       WHERE d.lane_id = l.id) AS declared

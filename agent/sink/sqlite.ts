@@ -212,10 +212,9 @@ const settleSql = `
 const removeSql = 'DELETE FROM outpost_media_chunk WHERE device = ? AND media_id = ? AND sha256 = ?';
 
 const tallySql = `
-  WITH stored AS (
-    SELECT lane_id, seq FROM outpost_event UNION SELECT lane_id, seq FROM outpost_rejected WHERE seq IS NOT NULL
-  ), counted AS (SELECT lane_id, count(*) AS received FROM stored GROUP BY lane_id)
-  SELECT l.*, coalesce(c.received, 0) AS received,
+  WITH counted AS (SELECT lane_id, count(*) AS received FROM outpost_event GROUP BY lane_id)
+  SELECT l.*, coalesce(c.received, 0) + (SELECT count(DISTINCT r.seq) FROM outpost_rejected r WHERE r.lane_id = l.id
+      AND NOT EXISTS (SELECT 1 FROM outpost_event e WHERE e.lane_id = r.lane_id AND e.seq = r.seq)) AS received,
     (SELECT count(*) FROM outpost_rejected r WHERE r.lane_id = l.id) AS rejected,
     (SELECT json_group_array(json_array(d.first_seq, d.last_seq, d.count)) FROM outpost_dropped d
       WHERE d.lane_id = l.id) AS declared
