@@ -113,6 +113,7 @@ export class Outpost implements AsyncDisposable {
       log,
       evidence,
       emit: (events) => this.#emit(events),
+      upload: config.evidence.upload ? async (parts) => await this.#upload(parts) : undefined,
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),
       ...(options.onPicture ? { onPicture: options.onPicture } : {}),
     });
@@ -201,6 +202,15 @@ export class Outpost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#evidence?.[Symbol.asyncDispose]();
     await this.#outbox[Symbol.asyncDispose]();
+  }
+
+  /** Not through the memory that events may wait in: a picture that finds no room upstream still lies in its folder. */
+  async #upload(parts: readonly Event[]): Promise<void> {
+    try {
+      await this.#outbox.append(parts);
+    } catch (thrown) {
+      this.#options.log.warn('A picture is not uploaded; it stays on the device.', { error: toOutpostError(thrown) });
+    }
   }
 
   #emit(events: readonly Event[]): void {

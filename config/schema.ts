@@ -165,6 +165,12 @@ export const evidenceSchema = z.strictObject({
     .default(true)
     .meta({ title: 'Enabled', description: 'Store a redacted, annotated picture with each event that starts.' }),
   maxSize: bytes('1GiB').meta({ title: 'Quota', description: 'The oldest pictures make room when this is reached.' }),
+  upload: z.boolean().default(false).meta({
+    title: 'Upload',
+    description:
+      'Send each picture upstream, redacted as it is stored, in parts on lane `media`, below everything else; the first to be given up when there is no room.',
+    restart: 'agent',
+  }),
   width: z
     .int()
     .min(160)
