@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, statSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openSqlite } from '#agent/core/sqlite.ts';
+import { mediaEvents } from '#agent/evidence/chunks.ts';
 import { Mosquitto } from '#agent/testing/broker.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { Gate } from '#agent/testing/gate.ts';
+import { NatsCluster, natsPassword } from '#agent/testing/nats.ts';
 import { needsPostgres, Postgres } from '#agent/testing/postgres.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
 import { newKey, signerOf } from '#agent/trust/keys.ts';
@@ -165,6 +168,26 @@ describeWith('outpost sink', [needsProgram('mosquitto')], () => {
     expect(total.duplicates).toBeGreaterThan(0);
   });
 
+  it('brings a picture from the device into a folder, byte for byte', async () => {
+    await using broker = await Mosquitto.start();
+    const consumers = [await makeKey()];
+    const pictures = join(folder, 'pictures');
+    const database = `sqlite:${join(folder, 'sink.db')}`;
+    await readySink('--broker', broker.url, '--database', database, '--media', pictures);
+    await using outbox = await openStore(join(folder, 'device'));
+    await using uplink = startUplink(outbox, { url: broker.url, consumers });
+    const bytes = randomBytes(300_000);
+    const piece = { id: 'i-1', mediaType: 'image/jpeg', subject: 'camera/front', wallMs: 0, monoMs: 0 };
+    await outbox.append(mediaEvents({ ...piece, bytes }));
+    const stored = await eventually(async () => {
+      const names = await readdir(join(pictures, 'robot-07')).catch(() => []);
+      return names.find((name) => name.endsWith('.jpg'));
+    }, 'the picture is there');
+    expect((await readFile(join(pictures, 'robot-07', stored))).equals(bytes)).toBe(true);
+    await eventually(() => depth(outbox) === 0, 'the device is told');
+    expect(uplink.codes()).toEqual([]);
+  });
+
   it('says by its exit code that something is lost', async () => {
     await using broker = await Mosquitto.start();
     const database = `sqlite:${join(folder, 'sink.db')}`;
@@ -229,4 +252,37 @@ describeWith('two sinks on one PostgreSQL', [needsProgram('mosquitto'), needsPos
     await eventually(() => verify('--database', database).total.late === 0, 'the state is told');
     expect(verify('--database', database)).toMatchObject({ status: 0, total: { appended: 5_200, lost: 0 } });
   });
+});
+
+describeWith('sinks on a NATS cluster, by the example', [needsProgram('nats-server')], () => {
+  it(
+    'take a part of the devices each, with MQTT 3.1.1 and the rights of the example',
+    { timeout: 240_000 },
+    async () => {
+      await using cluster = await NatsCluster.start();
+      const consumers = [await makeKey()];
+      const database = `sqlite:${join(folder, 'sink.db')}`;
+      const secret = join(folder, 'secret');
+      await writeFile(secret, `${natsPassword}\n`);
+      const credentials = ['--username', 'outpost-sink', '--password-file', secret, '--database', database];
+      const sinks = [];
+      for (const index of [1, 2]) {
+        sinks.push(await readySink('--broker', cluster.url(index), '--partition', `${index}/2`, ...credentials));
+      }
+      expect(sinks[0]?.said.at(-1)).toMatchObject({ event: 'ready', version: '3.1.1', shared: false });
+      const store = join(folder, 'device');
+      await using outbox = await openStore(store);
+      const config = { url: cluster.url(0), username: 'robot-07', password: natsPassword, consumers };
+      await using uplink = startUplink(outbox, config);
+      await outbox.append([...many('event', 300), ...many('alarm', 3)]);
+      await eventually(() => depth(outbox) === 0, 'the device is told');
+      expect(uplink.uplink.custody).toBe('consumer');
+      const { status, total } = verify('--database', database, '--store', store);
+      expect(total).toMatchObject({ appended: 303, received: 303, lost: 0 });
+      expect(status).toBe(0);
+      for (const { child } of sinks) expect(await end(child, 'SIGTERM')).toBe(0);
+      const stored = sinks.map(({ said }) => said.at(-1)?.['stored']);
+      expect(stored.toSorted((a, b) => Number(a) - Number(b))).toEqual([0, 303]);
+    },
+  );
 });
