@@ -5,7 +5,7 @@
  *   node agent/faults/week.ts FOLDER EVENTS
  */
 import { systemClock } from '#agent/core/clock.ts';
-import type { Position } from '#agent/outbox/outbox.ts';
+import type { Batch, Position } from '#agent/outbox/outbox.ts';
 import { openTestOutbox, testEvent } from '#agent/outbox/test-rig.ts';
 
 const [folder = '', count = '1000000'] = process.argv.slice(2);
@@ -26,6 +26,17 @@ async function fill(to: number): Promise<void> {
   }
 }
 
+/** In batches as the uplink reads. */
+async function readAll(take: (batch: Batch) => Promise<void> | void): Promise<void> {
+  let after: Position | undefined;
+  for (;;) {
+    const batch = await outbox.peek('event', after, { maxEvents: 64, maxBytes: 128 * 1024 });
+    if (!batch) return;
+    await take(batch);
+    after = { epoch: batch.epoch, seq: batch.last };
+  }
+}
+
 /** Milliseconds, of 1,000 single appends. */
 async function appendMs(): Promise<{ p50: number; p99: number }> {
   const taken: number[] = [];
@@ -41,24 +52,21 @@ async function appendMs(): Promise<{ p50: number; p99: number }> {
 /** Heaps and caches have found their size by then. */
 const early = Math.max(50_000, Math.round(events / 10));
 await fill(early);
+await readAll(() => undefined);
 const [earlyMs, earlyRss] = [await appendMs(), process.memoryUsage.rss()];
 await fill(events);
 const [lateMs, lateRss] = [await appendMs(), process.memoryUsage.rss()];
 const appended = outbox.state.event.lastSeq;
 
 const begin = systemClock.monoMs();
-let after: Position | undefined;
 let [drained, outOfOrder, batches] = [0, 0, 0];
-for (;;) {
-  const batch = await outbox.peek('event', after, { maxEvents: 64, maxBytes: 128 * 1024 });
-  if (!batch) break;
-  if (batch.first !== drained + 1 || batch.last !== drained + batch.count) outOfOrder += 1;
-  drained += batch.count;
+await readAll(async ({ first, last, count: size, epoch }) => {
+  if (first !== drained + 1 || last !== drained + size) outOfOrder += 1;
+  drained += size;
   batches += 1;
-  after = { epoch: batch.epoch, seq: batch.last };
-  if (batches % 8 === 0) await outbox.ack('event', after);
-}
-if (after) await outbox.ack('event', after);
+  if (batches % 8 === 0) await outbox.ack('event', { epoch, seq: last });
+});
+await outbox.ack('event', { epoch: outbox.epoch, seq: drained });
 const seconds = (systemClock.monoMs() - begin) / 1_000;
 const left = outbox.state.event.depth;
 const drainedRss = process.memoryUsage.rss();

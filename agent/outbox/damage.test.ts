@@ -66,9 +66,8 @@ describe('the log', () => {
 
   it('after a power cut ends where it was torn: numbers of the last commit are not given again', async () => {
     const path = await killed();
-    const wal = join(path, 'outbox.db-wal');
-    const { size } = await stat(wal);
-    await flip(wal, size - 100);
+    const end = confirmedLog(join(path, 'outbox.db'))?.bytes ?? 0;
+    await flip(join(path, 'outbox.db-wal'), end - 100);
     await rm(join(path, 'outbox.pid'));
     const events = await (async () => {
       await using outbox = await openTestOutbox(path);
@@ -97,8 +96,9 @@ describe('the log', () => {
     const database = join(path, 'outbox.db');
     const confirmed = confirmedLog(database);
     const { size } = await stat(`${database}-wal`);
-    expect(confirmed?.bytes).toBe(size);
-    const before = { bytes: size - 2 * frameBytes, salts: confirmed?.salts ?? '' };
+    expect(confirmed?.bytes).toBeGreaterThan(20 * frameBytes);
+    expect(confirmed?.bytes).toBeLessThan(size);
+    const before = { bytes: (confirmed?.bytes ?? 0) - 2 * frameBytes, salts: confirmed?.salts ?? '' };
     cutLog(database, { ...before, salts: '0000000000000000' });
     expect((await stat(`${database}-wal`)).size).toBe(size);
     cutLog(database, before);

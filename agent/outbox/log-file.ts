@@ -8,7 +8,17 @@
  * of what was being written; after a flipped bit, commits that were acknowledged lie behind it. (SQLite, "WAL-mode File
  * Format", sections 1 and 2.)
  */
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { pageBytes } from './schema.ts';
 
 const headerBytes = 32;
@@ -49,6 +59,26 @@ export function cutLog(database: string, { bytes, salts }: ConfirmedLog): void {
     fsyncSync(file);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * Gives the log its full length at once: a commit that makes the file no longer is on the disk sooner, and a full disk
+ * finds the log's room taken already. Recovery ends at the zeros.
+ */
+export function stretchLog(database: string, frames: number): void {
+  const goal = headerBytes + frames * frameBytes;
+  let file: number | undefined;
+  try {
+    file = openSync(`${database}-wal`, 'r+');
+    const from = fstatSync(file).size;
+    const zeros = Buffer.alloc(64 * 1024);
+    for (let at = from; at < goal; at += zeros.length) writeSync(file, zeros, 0, Math.min(zeros.length, goal - at), at);
+    fsyncSync(file);
+  } catch {
+    // no room, or no log yet: it grows as it is written
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 

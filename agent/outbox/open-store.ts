@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
 import { isCorrupt, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
 import { type HeldStore, lockStore } from './lock.ts';
-import { commitsBeyondRecovery, cutLog, mendLog } from './log-file.ts';
+import { commitsBeyondRecovery, cutLog, mendLog, stretchLog } from './log-file.ts';
 import type { Opened, WriterOptions } from './protocol.ts';
 import { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
@@ -54,6 +54,7 @@ function openLocked(options: WriterOptions, lock: HeldStore): OpenedStore {
     const logPages = Math.max(64, Math.min(1_000, Math.floor(reserve.bytes / 2 / 8192)));
     db.pragma(`wal_autocheckpoint = ${logPages}`);
     const begun = db.transaction(() => begin(db, options, { damaged, isCutShort })).immediate();
+    stretchLog(file, logPages);
     const store = new Store(db, begun.slots, { ...options, origin: begun.origin, reserve });
     const { epoch, boot } = begun.origin;
     return {

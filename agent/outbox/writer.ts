@@ -29,6 +29,8 @@ export interface WriterContext {
 }
 
 const closeLimitMs = 5_000;
+/** What passes through is short-lived: a large nursery would only be memory that is touched. */
+const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
 interface InFlight {
   readonly resolve: (answer: Answer) => void;
@@ -54,7 +56,7 @@ export class Writer {
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
     const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect, confirmed: this.#confirmed };
-    const worker = startThread('outbox', { options });
+    const worker = startThread('outbox', { options }, { resourceLimits });
     const opened = await firstWord(worker);
     this.#suspect = false;
     this.#confirmed = undefined;
