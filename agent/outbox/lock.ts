@@ -2,7 +2,7 @@
  * One agent a store. The lock is SQLite's own on a file beside the store, so it ends with the process that held it,
  * however that ended; who holds it stands in a second file.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
 import { isCorrupt, type Sqlite, openSqlite, sqliteCode } from '#agent/core/sqlite.ts';
@@ -12,6 +12,9 @@ export interface HeldStore {
   /** The boot in which it was held before, as far as the disk knows; undefined: never, or a power cut came between. */
   readonly bootBefore: string | undefined;
 }
+
+/** A store was made in this folder. */
+export const isThere = (folder: string): boolean => existsSync(join(folder, 'outbox.lock'));
 
 /**
  * Held until the returned handle is closed.

@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
 import { isCorrupt, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
-import { type HeldStore, lockStore } from './lock.ts';
+import { type HeldStore, isThere, lockStore } from './lock.ts';
 import { commitsBeyondRecovery, cutLog, mendLog, stretchLog } from './log-file.ts';
 import type { Opened, WriterOptions } from './protocol.ts';
 import { Reserve } from './reserve.ts';
@@ -34,6 +34,12 @@ const checkedBytes = 256 * 1024 * 1024;
 
 /** @throws OutpostError, SqliteError or a system error when the store cannot be opened at all */
 export function openStore(options: WriterOptions): OpenedStore {
+  if (options.isReopening && !isThere(options.path)) {
+    throw new OutpostError('outbox-unavailable', 'The folder of the store is gone, or its disk is not mounted.', {
+      context: { path: options.path },
+      hint: 'Mount the disk. To begin a new store in an empty folder, start the agent again.',
+    });
+  }
   mkdirSync(options.path, { recursive: true, mode: 0o750 });
   const lock = lockStore(options.path, options.bootId);
   try {

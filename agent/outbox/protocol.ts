@@ -26,6 +26,8 @@ export interface WriterOptions {
   readonly machineId: string;
   /** The store was found damaged while it was open: read it through, whatever its size. */
   readonly suspect: boolean;
+  /** It was open before in this process: a folder without it is a disk that is not mounted. */
+  readonly isReopening: boolean;
   /** What the log held when a commit failed: what lies behind it was refused. */
   readonly confirmed: ConfirmedLog | undefined;
   readonly now: Moment;

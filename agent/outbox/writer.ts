@@ -21,7 +21,7 @@ export interface WriterEvents {
 }
 
 export interface WriterContext {
-  readonly options: () => Omit<WriterOptions, 'suspect' | 'confirmed'>;
+  readonly options: () => Omit<WriterOptions, 'suspect' | 'confirmed' | 'isReopening'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -43,6 +43,7 @@ export class Writer {
   #worker: Worker | undefined;
   #inFlight: InFlight[] = [];
   #suspect = false;
+  #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
 
   constructor(context: WriterContext) {
@@ -55,11 +56,17 @@ export class Writer {
 
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
-    const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect, confirmed: this.#confirmed };
+    const options: WriterOptions = {
+      ...this.#context.options(),
+      suspect: this.#suspect,
+      confirmed: this.#confirmed,
+      isReopening: this.#wasOpen,
+    };
     const worker = startThread('outbox', { options }, { resourceLimits });
     const opened = await firstWord(worker);
     this.#suspect = false;
     this.#confirmed = undefined;
+    this.#wasOpen = true;
     this.#worker = worker;
     worker.on('message', (message: FromWriter) => {
       if (message.kind === 'answer') this.#answer(message.answer);
