@@ -55,8 +55,6 @@ const retryMs = 500;
 const removeEvery = 8;
 /** How long what is in flight is waited for at the end. */
 const finishMs = 500;
-/** Parts of what may be in flight that one batch may be. */
-const batchesInBudget = 4;
 
 /** MQTT 5 section 2.4: what a broker would answer to a packet beyond its limit, if it did not end the line. */
 export const packetTooLarge = 149;
@@ -152,7 +150,7 @@ export class Drain {
   #limits(): BatchLimits {
     const { limits, rate } = this.#options;
     if (!rate) return limits;
-    return { ...limits, maxBytes: Math.min(limits.maxBytes, Math.floor(rate.budgetBytes / batchesInBudget)) };
+    return { ...limits, maxBytes: Math.min(limits.maxBytes, rate.batchBytes) };
   }
 
   /** Does not wait for the answer before it: the window does. Never rejects. */

@@ -5,7 +5,7 @@
  *                                                          budget = rate x (least round trip + 150 ms)
  *
  * The rate is that of delivery between the sending and the answer of one publish (Cardwell et al., "BBR: Congestion-Based
- * Congestion Control", ACM Queue 14(5), 2016, section "Estimating bandwidth"); the budget leaves less than 200 ms of it
+ * Congestion Control", ACM Queue 14(5), 2016, section "Estimating bandwidth", and "Startup" for the beginning); the budget leaves less than 200 ms of it
  * waiting in the line, however long the line is.
  */
 export interface Flight {
@@ -20,13 +20,23 @@ const windowMs = 2_000;
 /** Until something is known. */
 const firstBudgetBytes = 32 * 1024;
 const leastRttMs = 1;
+const startRounds = 3;
+const batchesInBudget = 8;
 
 export class LineRate {
+  readonly #mostBatchBytes: number;
   #delivered = 0;
+  #roundEndsAt = 0;
+  #roundRate = 0;
+  #flatRounds = 0;
   #deliveredMonoMs = 0;
   #inFlightBytes = 0;
   #rttMs = Infinity;
   #samples: { readonly monoMs: number; readonly bytesPerMs: number }[] = [];
+
+  constructor(mostBatchBytes: number) {
+    this.#mostBatchBytes = mostBatchBytes;
+  }
 
   get inFlightBytes(): number {
     return this.#inFlightBytes;
@@ -37,15 +47,20 @@ export class LineRate {
     return this.#samples.length > 0 ? 1_000 * Math.max(...this.#samples.map((sample) => sample.bytesPerMs)) : undefined;
   }
 
-  /** Beyond it nothing more is sent; one publish may always be in flight. */
+  /** Most that may be in flight, in publishes of at most `batchBytes`; one publish always may. */
   get budgetBytes(): number {
     const perSecond = this.bytesPerSecond;
     if (perSecond === undefined) return firstBudgetBytes;
-    return (perSecond / 1_000) * (Math.max(leastRttMs, this.#rttMs) + queueMs);
+    const rttMs = Math.max(leastRttMs, this.#rttMs);
+    return (perSecond / 1_000) * ((this.#flatRounds < startRounds ? 2 : 1) * rttMs + queueMs);
+  }
+
+  get batchBytes(): number {
+    return Math.min(this.#mostBatchBytes, Math.floor(this.budgetBytes / batchesInBudget));
   }
 
   get isFull(): boolean {
-    return this.#inFlightBytes > 0 && this.#inFlightBytes >= this.budgetBytes;
+    return this.#inFlightBytes > 0 && this.#inFlightBytes + this.batchBytes > this.budgetBytes;
   }
 
   sent(bytes: number, monoMs: number): Flight {
@@ -64,6 +79,17 @@ export class LineRate {
     // what is lower than a newer one never counts again
     const kept = this.#samples.filter((sample) => sample.bytesPerMs > bytesPerMs && sample.monoMs > monoMs - windowMs);
     this.#samples = [...kept, { monoMs, bytesPerMs }];
+    if (flight.delivered >= this.#roundEndsAt) this.#endRound();
+  }
+
+  /** The line is known when the rate has not grown by a quarter for three round trips. */
+  #endRound(): void {
+    this.#roundEndsAt = this.#delivered;
+    const rate = this.bytesPerSecond ?? 0;
+    if (rate > 1.25 * this.#roundRate) {
+      this.#roundRate = rate;
+      this.#flatRounds = 0;
+    } else this.#flatRounds += 1;
   }
 
   /** Of any publish: the shortest is that of the line itself. */

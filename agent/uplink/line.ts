@@ -66,7 +66,7 @@ export async function serveLine(options: LineOptions, signal: AbortSignal, renew
   const { line, report, clock } = options;
   const over = new AbortController();
   const stop = AbortSignal.any([signal, renew, over.signal]);
-  const rate = isAlarm(options) ? undefined : new LineRate();
+  const rate = isAlarm(options) ? undefined : new LineRate(batchLimits.maxBytes);
   if (rate) report.rate(rate);
   const drain = new Drain(drainOptions(options, rate));
   const cut = async (): Promise<never> => {
