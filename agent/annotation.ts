@@ -18,6 +18,7 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
       return [];
     case 'camera':
     case 'dropped':
+    case 'media':
       return undefined;
   }
 }
@@ -34,6 +35,7 @@ export function placeOf(event: Event): string | undefined {
       return event.data.line;
     case 'camera':
     case 'dropped':
+    case 'media':
       return undefined;
   }
 }

@@ -36,6 +36,7 @@ const isTest = ({ path }: Source): boolean =>
   /\.test\.ts$|\/test-rig\.ts$/.test(path) ||
   path.startsWith('agent/testing/') ||
   path.startsWith('agent/scenarios/') ||
+  path.startsWith('agent/faults/') ||
   path.startsWith('.config/');
 const product = sources.filter((source) => !isTest(source));
 

@@ -19,6 +19,7 @@ import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
+import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
 import type { Config } from '#config/schema.ts';
@@ -95,7 +96,17 @@ export class Outpost implements AsyncDisposable {
       health,
       log,
     });
-    this.#uplink = new Uplink({ outbox, config: config.uplink, device: config.device.id, health, clock, random, log });
+    const { consumers } = config.uplink;
+    this.#uplink = new Uplink({
+      outbox,
+      config: config.uplink,
+      device: config.device.id,
+      verify: consumers.length > 0 ? trustedKeys(consumers) : undefined,
+      health,
+      clock,
+      random,
+      log,
+    });
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -106,6 +117,7 @@ export class Outpost implements AsyncDisposable {
       child: options.child,
       evidence,
       emit: (events) => this.#emit(events),
+      upload: config.evidence.upload ? async (parts) => await this.#upload(parts) : undefined,
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),
       ...(options.onPicture ? { onPicture: options.onPicture } : {}),
     });
@@ -194,6 +206,15 @@ export class Outpost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#evidence?.[Symbol.asyncDispose]();
     await this.#outbox[Symbol.asyncDispose]();
+  }
+
+  /** Not through the memory that events may wait in: a picture that finds no room upstream still lies in its folder. */
+  async #upload(parts: readonly Event[]): Promise<void> {
+    try {
+      await this.#outbox.append(parts);
+    } catch (thrown) {
+      this.#options.log.warn('A picture is not uploaded; it stays on the device.', { error: toOutpostError(thrown) });
+    }
   }
 
   #emit(events: readonly Event[]): void {

@@ -11,6 +11,7 @@ import type { Log } from '#agent/core/log.ts';
 import type { Service } from '#agent/core/supervisor.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
+import { mediaEvents } from '#agent/evidence/chunks.ts';
 import type { Evidence } from '#agent/evidence/evidence.ts';
 import { type CameraWatch, stepCameraWatch } from '#agent/rules/camera-watch.ts';
 import { compileRules, type Rules, type RulesState, type RulesStep } from '#agent/rules/rules.ts';
@@ -35,6 +36,8 @@ export interface SightOptions {
   readonly child?: WaitingChild | undefined;
   /** Undefined: no pictures are stored. */
   readonly evidence: Evidence | undefined;
+  /** Takes the parts of each picture that is stored; never rejects. */
+  readonly upload?: ((parts: readonly Event[]) => Promise<void>) | undefined;
   readonly emit: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -281,7 +284,8 @@ export class Sight {
   #withEvidence(event: Event, tracked: Tracked): Event {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
-    if (!evidence || !begins || event.kind === 'dropped' || boxesOf(event) === undefined) return event;
+    const isOfPicture = event.kind !== 'dropped' && event.kind !== 'media' && boxesOf(event) !== undefined;
+    if (!evidence || !begins || !isOfPicture) return event;
     // An id of evidence is a file's name.
     const id = event.data.incident.replaceAll('.', '-');
     const marked = { ...event, data: { ...event.data, evidence: [{ id, mediaType: 'image/jpeg' }] } } as Event;
@@ -290,7 +294,7 @@ export class Sight {
   }
 
   async #storePicture(id: string, event: Event, tracked: Tracked, evidence: Evidence): Promise<void> {
-    const { config, health, log, onPicture } = this.#options;
+    const { config, health, log, onPicture, upload } = this.#options;
     const camera = config.cameras.find((entry) => entry.id === tracked.camera);
     const child = this.#child;
     if (!child || !camera) return;
@@ -301,6 +305,8 @@ export class Sight {
       const { path } = await evidence.put(id, 'image/jpeg', jpeg);
       health.clear('evidence-down', 'agent');
       onPicture?.(path, event);
+      const { subject, wallMs, monoMs } = event;
+      if (upload) void upload(mediaEvents({ id, mediaType: 'image/jpeg', bytes: jpeg, subject, wallMs, monoMs }));
     } catch (thrown) {
       const error = toOutpostError(thrown);
       log.warn('A picture could not be stored.', { error });

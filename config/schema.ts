@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { bytes, duration, fraction, id, percentage } from './leaves.ts';
+import { parsePublicKey } from '#agent/domain/signature.ts';
 import { lineFault, polygonFault } from './geometry.ts';
 import { ruleSchema } from './rule.ts';
 
@@ -164,6 +165,12 @@ export const evidenceSchema = z.strictObject({
     .default(true)
     .meta({ title: 'Enabled', description: 'Store a redacted, annotated picture with each event that starts.' }),
   maxSize: bytes('1GiB').meta({ title: 'Quota', description: 'The oldest pictures make room when this is reached.' }),
+  upload: z.boolean().default(false).meta({
+    title: 'Upload',
+    description:
+      'Send each picture upstream, redacted as it is stored, in parts on lane `media`, below everything else; the first to be given up when there is no room.',
+    restart: 'agent',
+  }),
   width: z
     .int()
     .min(160)
@@ -215,6 +222,20 @@ export const uplinkSchema = z.strictObject({
     .string()
     .optional()
     .meta({ title: 'Key file', description: 'PEM file of the device’s private key.', restart: 'uplink' }),
+  consumers: z
+    .array(
+      z
+        .string()
+        .refine((text) => parsePublicKey(text) !== undefined, 'must be an Ed25519 public key, as PEM or base64'),
+    )
+    .max(16)
+    .default([])
+    .meta({
+      title: 'Consumers’ keys',
+      description:
+        'Ed25519 public keys, PEM or base64, of those who may say that an event is committed. With one, events leave the device on the consumer’s signed word; without, on the broker’s.',
+      restart: 'uplink',
+    }),
   protocol: z
     .enum(['auto', '5', '3.1.1'])
     .default('auto')

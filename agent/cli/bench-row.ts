@@ -19,6 +19,22 @@ export interface PipelineBenchOptions {
   readonly json?: boolean;
 }
 
+export interface OutboxBenchOptions {
+  readonly rounds: string;
+  readonly events: string;
+  readonly folder?: string;
+  readonly only?: string;
+  /** Internal: this process runs on a disk that was made slow. */
+  readonly slow?: boolean;
+  readonly json?: boolean;
+}
+
+export interface SinkBenchOptions {
+  readonly events: string;
+  readonly rounds: string;
+  readonly json?: boolean;
+}
+
 export interface MemoryBenchOptions {
   readonly video: string;
   readonly model?: string;

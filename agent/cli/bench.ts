@@ -1,12 +1,21 @@
 /** `outpost bench`: ratios against a limit or a peer, each pair from one run; a bare time says nothing on another machine. */
-import { Command } from 'commander';
-import type { BenchRow, MemoryBenchOptions, PipelineBenchOptions } from './bench-row.ts';
+import { Command, Option } from 'commander';
+import type {
+  BenchRow,
+  MemoryBenchOptions,
+  OutboxBenchOptions,
+  PipelineBenchOptions,
+  SinkBenchOptions,
+} from './bench-row.ts';
 import { print, printJson, printTable } from './output.ts';
 
 const examples = `
 Examples:
   outpost bench pipeline --video vtest.avi
   outpost bench pipeline --video vtest.avi --opencv opencv-pipeline.py   with OpenCV as the peer
+  outpost bench outbox
+  outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
+  outpost bench sink
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -27,6 +36,31 @@ export const benchCommand = (): Command =>
         .action(async (options: PipelineBenchOptions) => {
           const { benchPipeline } = await import('./bench-pipeline.ts');
           show(await benchPipeline(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('outbox')
+        .description('durable appends, the delay of the event loop, drain and growth, against the disk and mosquitto')
+        .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
+        .option('--events <n>', 'events to drain', '200000')
+        .option('--folder <path>', 'where the stores are made; the disk decides')
+        .option('--only <names>', 'of single, producers, loop, growth, drain')
+        .addOption(new Option('--slow').hideHelp())
+        .option('--json', 'one JSON array')
+        .action(async (options: OutboxBenchOptions) => {
+          const { benchOutbox } = await import('./bench-outbox.ts');
+          show(await benchOutbox(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('sink')
+        .description('one, two and four sinks on one PostgreSQL; needs mosquitto and PostgreSQL')
+        .option('--events <n>', 'events of each run', '100000')
+        .option('--rounds <n>', 'rounds; the median counts', '3')
+        .option('--json', 'one JSON array')
+        .action(async (options: SinkBenchOptions) => {
+          const { benchSink } = await import('./bench-sink.ts');
+          show(await benchSink(options), options.json ?? false);
         }),
     )
     .addCommand(

@@ -8,10 +8,13 @@ import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
+import { keysCommand } from './keys.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
 
 const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
@@ -36,6 +39,9 @@ function program(): Command {
     .addCommand(modelsCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
+    .addCommand(sinkCommand())
+    .addCommand(verifyCommand())
+    .addCommand(keysCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })

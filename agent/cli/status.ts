@@ -42,6 +42,11 @@ async function storagePath(file: string | undefined): Promise<string> {
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} MiB`;
 
+const custodyText = ({ custody, acks }: Status['uplink']): string =>
+  acks
+    ? `${custody}   acknowledgements ${acks.accepted}, refused ${acks.refused}, last ${acks.lastAt ?? 'none'}`
+    : `${custody}   events leave the device on the broker’s word (uplink.consumers is empty)`;
+
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
   print(
@@ -69,8 +74,11 @@ function show(status: Status): void {
     `model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}   outbox ${depth}`,
   );
   print(
-    `uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}`,
+    `uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}, refused ${uplink.refused}`,
   );
+  print(`custody ${custodyText(uplink)}`);
+  if (uplink.lastError)
+    print(`last error ${uplink.lastError.at} [${uplink.lastError.code}] ${uplink.lastError.message}`);
   print(
     `memory agent ${mebibytes(memory.agentRssBytes)}, vision ${mebibytes(memory.visionRssBytes)}, ffmpeg ${mebibytes(memory.ffmpegRssBytes)}`,
   );

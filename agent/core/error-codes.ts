@@ -133,6 +133,12 @@ export const errorCodes = {
     title: 'A file of tracks, truth or detections cannot be read.',
     hint: 'Check the path, and that the file may be read.',
   },
+  // trust
+  'trust-key': {
+    kind: 'config',
+    title: 'A key is not an Ed25519 key that can be read.',
+    hint: 'Give a public key as PEM or base64 (`outpost keys new` prints one), a private key as PKCS #8 in PEM.',
+  },
   // config
   'config-missing': {
     kind: 'config',
@@ -407,6 +413,31 @@ export const errorCodes = {
     title: 'TLS with the broker failed.',
     hint: 'Check uplink.ca, uplink.certificate and uplink.key, the host name in uplink.url, and the clock.',
   },
+  'broker-certificate-expired': {
+    kind: 'peer',
+    title: 'The broker’s certificate has expired.',
+    hint: 'Renew it at the broker; check this device’s clock, which may run ahead. Events wait on the disk.',
+  },
+  'broker-certificate-not-yet-valid': {
+    kind: 'transient',
+    title: 'The broker’s certificate is not valid yet, by this device’s clock.',
+    hint: 'Check this device’s clock: after a start without a battery it stands in the past until it is set.',
+  },
+  'certificate-expired': {
+    kind: 'config',
+    title: 'This device’s certificate has expired.',
+    hint: 'Put a new certificate and key into the files that uplink.certificate and uplink.key name; it is taken by itself.',
+  },
+  'certificate-not-yet-valid': {
+    kind: 'config',
+    title: 'This device’s certificate is not valid yet, by its clock.',
+    hint: 'Check the clock, which stands in the past after a start without a battery, and the certificate’s dates.',
+  },
+  'certificate-unusable': {
+    kind: 'config',
+    title: 'The certificate cannot be used.',
+    hint: 'uplink.certificate and uplink.key must be PEM and belong together; write both, the certificate last.',
+  },
   'broker-closed': {
     kind: 'peer',
     title: 'The broker closed the connection.',
@@ -436,6 +467,88 @@ export const errorCodes = {
     kind: 'config',
     title: 'A file that the uplink needs cannot be read.',
     hint: 'Check uplink.ca, uplink.certificate and uplink.key.',
+  },
+
+  // sink
+  'sink-option': {
+    kind: 'config',
+    title: 'An option of the sink cannot be used.',
+    hint: 'See `outpost sink --help`.',
+  },
+  'sink-metrics-port': {
+    kind: 'config',
+    title: 'The port of --metrics cannot be used.',
+    hint: 'Another program has it, or it is not of this machine; take another one.',
+  },
+  'verify-store': {
+    kind: 'config',
+    title: 'The folder holds no store of a device that can be read.',
+    hint: 'Name the folder of outbox.db: storage.path of the device, or a copy of it.',
+  },
+  'bench-peer': {
+    kind: 'config',
+    title: 'A program that the bench needs is not here.',
+    hint: 'apt-get install mosquitto postgresql',
+  },
+  'sink-media': {
+    kind: 'transient',
+    title: 'Media cannot be stored where --media says.',
+    hint: 'Check the folder or the server; it stays in the database and is tried again.',
+  },
+  'sink-database-url': {
+    kind: 'config',
+    title: 'The address of the database cannot be read.',
+    hint: 'Write it as postgres://user:password@host:5432/name, or as sqlite:FILE.',
+  },
+  'sink-database-refused': {
+    kind: 'config',
+    title: 'The database cannot be used by this user, or at this place.',
+    hint: 'Check --database: user, password, name or folder, and that the user may create tables.',
+  },
+  'sink-database-newer': {
+    kind: 'config',
+    title: 'The database was made by a newer Outpost.',
+    hint: 'Use that version, or a newer one. Nothing was changed.',
+  },
+  'sink-database-older': {
+    kind: 'config',
+    title: 'The database was made by an older Outpost.',
+    hint: 'Start `outpost sink` of this version once: it brings the tables up to date.',
+  },
+  'sink-database-empty': {
+    kind: 'config',
+    title: 'The database holds nothing of Outpost.',
+    hint: 'Check --database; `outpost sink` makes the tables when it starts.',
+  },
+  'sink-database-not-durable': {
+    kind: 'config',
+    title: 'The database does not wait for its disk.',
+    hint: 'Turn fsync and full_page_writes on in PostgreSQL; what is acknowledged would not survive a power cut.',
+  },
+  'sink-database-down': {
+    kind: 'transient',
+    title: 'The database cannot be reached.',
+    hint: 'Check that it runs and its address. Nothing is acknowledged meanwhile; it is tried again by itself.',
+  },
+  'sink-database-locked': {
+    kind: 'transient',
+    title: 'The database is locked by somebody else.',
+    hint: 'Look for a long transaction, or another program on the file. It is tried again by itself.',
+  },
+  'sink-database-damaged': {
+    kind: 'config',
+    title: 'The database is damaged, or no database.',
+    hint: 'Restore a backup, or name another file: devices with custody `consumer` still hold what was not committed.',
+  },
+  'sink-database-full': {
+    kind: 'limit',
+    title: 'The database has no room.',
+    hint: 'Free space on its disk. Nothing is acknowledged meanwhile; it is tried again by itself.',
+  },
+  'broker-subscription': {
+    kind: 'peer',
+    title: 'The broker refuses a subscription.',
+    hint: 'Check its access list for this user and these topics.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -60,6 +60,36 @@ export const healthCodes = {
     severity: 'critical',
     text: 'What could be read was taken over. Check the disk’s health; the old file lies beside the new one.',
   },
+  'ack-refused': {
+    title: 'An acknowledgement of the consumer is refused',
+    severity: 'warning',
+    text: 'Nothing was removed for it. Check uplink.consumers, the consumer’s key, and who may publish on down/ack.',
+  },
+  'uplink-deaf': {
+    title: 'The broker lets this device not hear what is meant for it',
+    severity: 'warning',
+    text: 'Acknowledgements and configuration do not arrive. Check the broker’s access list for down/.',
+  },
+  'uplink-poison': {
+    title: 'An event was given up, since the broker never takes it',
+    severity: 'warning',
+    text: 'It is declared in lane audit. Check the broker’s packet size and its rules for payloads.',
+  },
+  'device-twice': {
+    title: 'Another device uses this device’s id',
+    severity: 'critical',
+    text: 'The broker cuts the one when the other comes. Look for a copy of this device, and give each its own device.id.',
+  },
+  'certificate-old': {
+    title: 'The device’s certificate runs out',
+    severity: 'warning',
+    text: 'Two thirds of its life are over. Put a new one into its files; it is taken without a pause.',
+  },
+  'certificate-unusable': {
+    title: 'The files of the certificate cannot be used',
+    severity: 'warning',
+    text: 'The line goes on with what it has. Check that certificate and key belong together and can be read.',
+  },
   'uplink-undelivered': {
     title: 'The broker does not take the events',
     severity: 'warning',

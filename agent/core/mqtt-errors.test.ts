@@ -16,7 +16,12 @@ it('says who must act when a connection does not come up', () => {
     [withCode('read ECONNRESET', 'ECONNRESET'), 'broker-closed'],
     [withCode('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'), 'broker-tls'],
     [withCode('altnames', 'ERR_TLS_CERT_ALTNAME_INVALID'), 'broker-tls'],
-    [withCode('certificate has expired', 'CERT_HAS_EXPIRED'), 'broker-tls'],
+    [withCode('certificate has expired', 'CERT_HAS_EXPIRED'), 'broker-certificate-expired'],
+    [withCode('certificate is not yet valid', 'CERT_NOT_YET_VALID'), 'broker-certificate-not-yet-valid'],
+    [
+      withCode('ssl3_read_bytes:tlsv1 alert certificate expired', 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED'),
+      'certificate-expired',
+    ],
     [new Error('connack timeout'), 'broker-silent'],
     [new Error('Cannot parse'), 'broker-refused'],
     [undefined, 'broker-closed'],
@@ -27,7 +32,8 @@ it('says who must act when a connection does not come up', () => {
 it('notices a second client of the same name, and silence', () => {
   expect(closeError(undefined, 142, url).code).toBe('broker-taken-over');
   expect(closeError(new Error('Keepalive timeout'), undefined, url).code).toBe('broker-silent');
-  expect(closeError(undefined, undefined, url).code).toBe('broker-closed');
+  expect(closeError(undefined, undefined, url)).toMatchObject({ code: 'broker-closed', context: { orderly: true } });
+  expect(closeError(withCode('read ECONNRESET', 'ECONNRESET'), undefined, url).context).not.toHaveProperty('orderly');
 });
 
 it('tries 3.1.1 only where the version may be the reason', () => {

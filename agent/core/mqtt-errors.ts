@@ -25,6 +25,8 @@ export function connectError(thrown: unknown, url: string): OutpostError {
   if (system !== undefined && networkCode.test(system)) {
     return brokerError(system === 'ECONNRESET' ? 'broker-closed' : 'broker-unreachable', thrown, url, { system });
   }
+  const certificate = certificateCode(thrown, system);
+  if (certificate) return brokerError(certificate, thrown, url, { system });
   if (isTls(thrown, system)) return brokerError('broker-tls', thrown, url, { system });
   if (thrown === undefined) return brokerError('broker-closed', undefined, url);
   if (/timeout/i.test(messageOf(thrown))) return brokerError('broker-silent', thrown, url);
@@ -35,7 +37,11 @@ export function connectError(thrown: unknown, url: string): OutpostError {
 export function closeError(thrown: unknown, reason: number | undefined, url: string): OutpostError {
   if (reason === 142) return brokerError('broker-taken-over', undefined, url, { reason });
   if (thrown !== undefined && /timeout/i.test(messageOf(thrown))) return brokerError('broker-silent', thrown, url);
-  return brokerError('broker-closed', thrown, url, reason === undefined ? {} : { reason });
+  // TLS 1.3 tells the client after the handshake that its certificate is refused
+  const certificate = certificateCode(thrown, systemCode(thrown));
+  if (certificate) return brokerError(certificate, thrown, url);
+  if (thrown !== undefined) return brokerError('broker-closed', thrown, url);
+  return brokerError('broker-closed', undefined, url, { orderly: true, ...(reason === undefined ? {} : { reason }) });
 }
 
 /** A broker of 3.1.1 answers CONNECT 5 with a code, a CONNACK that 5 cannot read, or by hanging up. */
@@ -59,6 +65,15 @@ function brokerError(
 function reasonCode(thrown: unknown): number | undefined {
   if (!(thrown instanceof Error) || !('code' in thrown)) return undefined;
   return typeof thrown.code === 'number' ? thrown.code : undefined;
+}
+
+/** Ours as the broker sees it (TLS alert 45, RFC 8446 section 6.2), or the broker's as OpenSSL here sees it. */
+function certificateCode(thrown: unknown, system: string | undefined): ErrorCode | undefined {
+  if (system === 'CERT_HAS_EXPIRED') return 'broker-certificate-expired';
+  if (system === 'CERT_NOT_YET_VALID') return 'broker-certificate-not-yet-valid';
+  return thrown !== undefined && /alert certificate expired/.test(messageOf(thrown))
+    ? 'certificate-expired'
+    : undefined;
 }
 
 const isTls = (thrown: unknown, system: string | undefined): boolean =>

@@ -40,6 +40,36 @@ export function checkEvent(event: unknown): string | undefined {
   return inner.success ? undefined : `${outer.data.type}: ${z.prettifyError(inner.error)}`;
 }
 
+type Attributes = z.infer<typeof attributes>;
+
+/** As `checkEvent`, for those who receive from devices of other versions: members that nobody here knows are kept. */
+export function parseReceived(
+  event: unknown,
+):
+  | { readonly attributes: Attributes; readonly extra: Readonly<Record<string, unknown>> | undefined }
+  | { readonly problem: string } {
+  const parsed = looseAttributes.safeParse(event);
+  if (!parsed.success) return { problem: z.prettifyError(parsed.error) };
+  const extra = Object.entries(parsed.data).filter(([name]) => !(name in attributes.shape));
+  return { attributes: parsed.data, extra: extra.length > 0 ? Object.fromEntries(extra) : undefined };
+}
+
+const looseAttributes = attributes.loose();
+
+/** @returns the kind of a CloudEvents type such as `outpost.intrusion.start`, when it is known */
+export function kindOf(type: string): EventKind | undefined {
+  const kind = type.split('.')[1] ?? '';
+  return isKind(kind) ? kind : undefined;
+}
+
+/** @returns what is wrong with a kind's data beyond members that a newer device may add, or undefined */
+export function intolerable(kind: EventKind, data: unknown): string | undefined {
+  const parsed = eventData[kind].safeParse(data);
+  if (parsed.success) return undefined;
+  const issues = parsed.error.issues.filter(({ code }) => code !== 'unrecognized_keys');
+  return issues.length === 0 ? undefined : z.prettifyError({ issues });
+}
+
 interface CatalogueFile {
   readonly path: string;
   readonly text: string;

@@ -59,5 +59,11 @@ export const spliceSequence = (head: string, { middle, tail }: EncodedEvent, seq
 /** RFC 3339; a clock beyond what a date can hold is shown as its nearest end, never an exception. */
 function isoTime(wallMs: number): string {
   const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-  return new Date(Math.min(last, Math.max(0, Number.isFinite(wallMs) ? wallMs : 0))).toISOString();
+  const ms = Math.trunc(Math.min(last, Math.max(0, Number.isFinite(wallMs) ? wallMs : 0)));
+  const second = Math.floor(ms / 1_000);
+  if (second !== shown.second) shown = { second, text: new Date(second * 1_000).toISOString().slice(0, -4) };
+  return `${shown.text}${String(ms % 1_000).padStart(3, '0')}Z`;
 }
+
+/** The second that was asked for last, as far as its point: most events share it. */
+let shown = { second: 0, text: '1970-01-01T00:00:00.' };

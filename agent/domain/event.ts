@@ -71,6 +71,21 @@ export const eventData = {
     durationMs: milliseconds,
     detail: z.string().optional(),
   }),
+  media: z.strictObject({
+    id: z
+      .string()
+      .regex(/^[A-Za-z0-9][\w.-]{0,99}$/)
+      .meta({ description: 'of the piece of evidence, as events name it' }),
+    mediaType: z.string().max(100),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .meta({ description: 'of the whole' }),
+    size: z.int().min(1).meta({ description: 'bytes of the whole' }),
+    chunk: z.int().min(0).meta({ description: 'which part this is, from 0' }),
+    chunks: z.int().min(1).max(1_024),
+    content: z.base64().max(87_384).meta({ description: 'at most 64 KiB, in base64' }),
+  }),
   dropped: z.strictObject({
     epoch: z.string().optional().meta({ description: 'of the events given up, when it is not that of this event' }),
     lane: z.string(),
@@ -99,6 +114,8 @@ interface EventOf<K extends EventKind> {
   readonly wallMs: number;
   /** The same moment on the monotonic clock of this boot. */
   readonly monoMs: number;
+  /** How long after `monoMs` it is still worth sending, judged within this boot alone; absent: for ever. */
+  readonly lifeMs?: number;
   readonly data: EventData<K>;
 }
 

@@ -4,27 +4,46 @@ import { type EncodedEvent, encodeEvent, encodeHead, type Origin, spliceSequence
 import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import type { AppendRequest } from './protocol.ts';
+import type { Appends } from './protocol.ts';
 
 /** AWS IoT Core takes packets of 128 KB; topic, properties and the numbers need their part. */
 export const maxEventBytes = 120_000;
 
 export interface EncodedAppend {
-  readonly request: AppendRequest;
+  readonly events: readonly Event[];
   readonly encoded: readonly EncodedEvent[];
+  /** What they were encoded for: another epoch means encoding them again. */
+  readonly origin: Origin;
+  readonly clock: ClockQuality;
 }
 
 /** @throws OutpostError `event-too-large` */
-export function encodeAppend(events: readonly Event[], origin: Origin, clock: ClockQuality): EncodedAppend {
-  const encoded = events.map((event) => checkSize(encodeEvent(event, origin, clock), event));
-  return {
-    encoded,
-    request: {
-      lanes: events.map(({ lane }) => lanes.indexOf(lane)),
-      monoMs: events.map(({ monoMs }) => monoMs),
-      texts: encoded.flatMap(({ middle, tail }) => [middle, tail]),
-    },
+export const encodeAppend = (events: readonly Event[], origin: Origin, clock: ClockQuality): EncodedAppend => ({
+  events,
+  origin,
+  clock,
+  encoded: events.map((event) => checkSize(encodeEvent(event, origin, clock), event)),
+});
+
+/** Side by side, as they cross to the writer. */
+export function layOut(all: readonly EncodedAppend[]): Appends {
+  const appends = {
+    counts: [] as number[],
+    lanes: [] as number[],
+    monoMs: [] as number[],
+    lifeMs: [] as (number | undefined)[],
+    texts: [] as string[],
   };
+  for (const { events, encoded } of all) {
+    appends.counts.push(events.length);
+    for (const { lane, monoMs, lifeMs } of events) {
+      appends.lanes.push(lanes.indexOf(lane));
+      appends.monoMs.push(monoMs);
+      appends.lifeMs.push(lifeMs);
+    }
+    for (const { middle, tail } of encoded) appends.texts.push(middle, tail);
+  }
+  return appends;
 }
 
 /** What was stored; the bytes are made only for those who ask. */

@@ -7,6 +7,7 @@ import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import type { PeekedBatch, PeekRequest } from './protocol.ts';
 import { idOf, seqOf } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
+import { type RowFacts, rowSum } from './sums.ts';
 
 interface JoinedRow {
   readonly count: number;
@@ -15,11 +16,27 @@ interface JoinedRow {
   readonly joined: Buffer | null;
 }
 
+interface SizeRow extends RowFacts {
+  readonly bytes: number;
+  /** null in rows of version 1. */
+  readonly sum: number | null;
+}
+
+/** Rows whose text is not what was written. */
+export class DamagedRows extends Error {
+  readonly rows: readonly { readonly id: number; readonly bytes: number }[];
+
+  constructor(rows: DamagedRows['rows']) {
+    super(`${rows.length} rows are damaged.`);
+    this.rows = rows;
+  }
+}
+
 export class Batches {
   readonly #slots: Slots;
   readonly #joinRange: Statement<[number, number], JoinedRow>;
   readonly #one: Statement<[number], { json: Buffer }>;
-  readonly #sizes: Statement<[number, number, number], { id: number; bytes: number }>;
+  readonly #sizes: Statement<[number, number, number], SizeRow>;
 
   constructor(db: Sqlite, slots: Slots) {
     this.#slots = slots;
@@ -28,12 +45,13 @@ export class Batches {
         CAST('[' || group_concat(json, ',') || ']' AS BLOB) AS joined
       FROM (SELECT id, json FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id)`);
     this.#one = db.prepare<[number], { json: Buffer }>('SELECT CAST(json AS BLOB) AS json FROM outbox WHERE id = ?');
-    this.#sizes = db.prepare<[number, number, number], { id: number; bytes: number }>(
-      'SELECT id, octet_length(json) AS bytes FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?',
+    this.#sizes = db.prepare<[number, number, number], SizeRow>(
+      `SELECT id, octet_length(json) AS bytes, sum, boot, mono_ms AS monoMs, keep
+       FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?`,
     );
   }
 
-  /** The next events of a lane after a place in it; older epochs come first. */
+  /** The next events of a lane after a place in it; older epochs come first. @throws DamagedRows */
   peek(request: PeekRequest): PeekedBatch | undefined {
     const slots = this.#slots.of(request.lane);
     const at = request.after ? slots.findIndex(({ epoch }) => epoch === request.after?.epoch) : 0;
@@ -61,6 +79,18 @@ export class Batches {
     if (first === undefined || last === undefined) return undefined;
     const text = count === 1 ? this.#one.get(first)?.json : this.#joinRange.get(first, last)?.joined;
     if (!text) return undefined;
+    checkRows(rows.slice(0, count), text, count === 1 ? 0 : 1);
     return { epoch: slot.epoch, first: seqOf(first), last: seqOf(last), count, bytes: text, more };
   }
+}
+
+/** @param start of the first text in the joined bytes; each next one lies one comma further */
+function checkRows(rows: readonly SizeRow[], joined: Buffer, start: number): void {
+  const damaged: SizeRow[] = [];
+  let at = start;
+  for (const row of rows) {
+    if (row.sum !== null && row.sum !== rowSum(row, joined.subarray(at, at + row.bytes))) damaged.push(row);
+    at += row.bytes + 1;
+  }
+  if (damaged.length > 0) throw new DamagedRows(damaged);
 }

@@ -34,6 +34,30 @@ async function accounted(outbox: Outbox, lane: Lane): Promise<void> {
   expect([...there, ...declared].toSorted((a, b) => a - b)).toEqual(range(1, outbox.state[lane].lastSeq));
 }
 
+describe('an event that nobody takes', () => {
+  it('is given up alone, and declared as poison; alarms and declarations stay', async () => {
+    await using outbox = await openTestOutbox(folder, { maxSizeBytes });
+    await fill(outbox, 'event', 5);
+    await fill(outbox, 'alarm', 2);
+    const told: Lane[] = [];
+    outbox.onAppend((lanes) => void told.push(...lanes));
+    const { epoch } = outbox;
+    await outbox.setAside('event', { epoch, seq: 3 });
+    await outbox.setAside('event', { epoch, seq: 3 });
+    await outbox.setAside('event', { epoch, seq: 99 });
+    await outbox.setAside('event', { epoch: 'another', seq: 1 });
+    await outbox.setAside('alarm', { epoch, seq: 1 });
+    await outbox.setAside('audit', { epoch, seq: 1 });
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 4, 5]);
+    expect(numbers(await waiting(outbox, 'alarm'))).toEqual([1, 2]);
+    expect(dropped(await waiting(outbox, 'audit'))).toMatchObject([
+      { lane: 'event', first: '3', last: '3', count: 1, reason: 'poison' },
+    ]);
+    expect(told).toContain('audit');
+    await accounted(outbox, 'event');
+  });
+});
+
 describe('a full budget', () => {
   it('gives up media, then telemetry, then events, oldest first, and declares each in lane audit', async () => {
     await using outbox = await openTestOutbox(folder, { maxSizeBytes });

@@ -14,9 +14,10 @@ import type { Origin } from '#agent/domain/cloudevent.ts';
 import type { Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { encodeAppend, StoredEnvelope } from './append.ts';
+import { encodeAppend, type EncodedAppend, layOut, StoredEnvelope } from './append.ts';
 import { type Host, systemHost } from './host.ts';
-import type { AckRequest, Answer, Job, Moment, Opened, PeekRequest, SlotState } from './protocol.ts';
+import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -83,6 +84,11 @@ export interface Outbox extends AsyncDisposable {
   peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined>;
   /** Removes everything up to a place, save the ranges in `missing`. */
   ack(lane: Lane, upto: Position, missing?: readonly (readonly [first: number, last: number])[]): Promise<void>;
+  /**
+   * Gives one event up that the other side never takes, and declares it; alarms, submissions and the ledger's own events
+   * stay.
+   */
+  setAside(lane: Lane, at: Position): Promise<void>;
   /** Told of lanes with new events. @returns a function that ends the subscription */
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }
@@ -93,8 +99,15 @@ interface Waiting<Request, Result> {
   readonly reject: (error: OutpostError) => void;
 }
 
+/** Encoded when it arrives, so that the main thread works while the writer waits for the disk. */
+type Append = Waiting<readonly Event[], readonly Envelope[]> & EncodedAppend;
+
 /** Events in one Job: the transaction stays short, and so does the copying to the thread. */
 const mostEventsAJob = 1_024;
+/** So many that wait are worth a second Job in flight: it is made and copied while the writer works on the first. */
+const worthASecondJob = 64;
+/** On a disk that is slower than this, one large commit carries more than two that overlap. */
+const quickCommitMs = 1;
 /** Events that wait for the disk; beyond it producers are refused. */
 const mostWaiting = 65_536;
 
@@ -110,11 +123,15 @@ class DurableOutbox implements Outbox {
   readonly #host: Host;
   readonly #writer: Writer;
   readonly #listeners = new Set<(lanes: ReadonlySet<Lane>) => void>();
-  #appends: Waiting<readonly Event[], readonly Envelope[]>[] = [];
+  #appends: Append[] = [];
   #waitingEvents = 0;
   #acks: Waiting<AckRequest, void>[] = [];
-  #peeks: Waiting<PeekRequest, Batch | undefined>[] = [];
-  #running: Promise<void> | undefined;
+  #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
+  readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
+  readonly #running = new Set<Promise<void>>();
+  #isGathering = false;
+  /** Moving average. */
+  #commitMs = 0;
   #down: OutpostError | undefined;
   #closed = false;
   #origin: Origin;
@@ -166,28 +183,28 @@ class DurableOutbox implements Outbox {
     if (this.#waitingEvents + events.length > mostWaiting && this.#waitingEvents > 0) {
       throw new OutpostError('outbox-busy', undefined, { context: { waiting: this.#waitingEvents } });
     }
+    const encoded = encodeAppend(events, this.#origin, this.#host.clockQuality());
     this.#waitingEvents += events.length;
     return await new Promise((resolve, reject) => {
-      this.#appends.push({ request: events, resolve, reject });
+      this.#appends.push({ ...encoded, request: events, resolve, reject });
       this.#pump();
     });
   }
 
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
     this.#checkOpen();
-    return await new Promise((resolve, reject) => {
-      this.#peeks.push({ request: { lane, after, ...limits }, resolve, reject });
-      this.#pump();
-    });
+    const { maxEvents, maxBytes } = limits;
+    const batch = await this.#ahead.peek({ lane, after, maxEvents, maxBytes });
+    return batch && { lane, ...batch };
   }
 
   async ack(lane: Lane, upto: Position, missing: AckRequest['missing'] = []): Promise<void> {
-    this.#checkOpen();
-    await new Promise<void>((resolve, reject) => {
-      const request = { lane, epoch: upto.epoch, upto: upto.seq, missing };
-      this.#acks.push({ request, resolve, reject });
-      this.#pump();
-    });
+    await this.#acknowledge({ lane, epoch: upto.epoch, upto: upto.seq, missing });
+  }
+
+  async setAside(lane: Lane, { epoch, seq }: Position): Promise<void> {
+    await this.#acknowledge({ lane, epoch, upto: seq, missing: [], isPoison: true });
+    this.#tell(new Set(['audit']));
   }
 
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {
@@ -199,9 +216,27 @@ class DurableOutbox implements Outbox {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    while (this.#running) await this.#running;
+    while (this.#running.size > 0 || this.#isGathering)
+      await (this.#isGathering ? undefined : Promise.race(this.#running));
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
+  }
+
+  async #read(request: PeekRequest): Promise<readonly PeekedBatch[]> {
+    this.#checkOpen();
+    return await new Promise((resolve, reject) => {
+      this.#peeks.push({ request, resolve, reject });
+      this.#pump();
+    });
+  }
+
+  async #acknowledge(request: AckRequest): Promise<void> {
+    this.#checkOpen();
+    this.#ahead.acknowledged(request.lane, request.epoch, request.upto);
+    await new Promise<void>((resolve, reject) => {
+      this.#acks.push({ request, resolve, reject });
+      this.#pump();
+    });
   }
 
   #checkOpen(): void {
@@ -214,108 +249,116 @@ class DurableOutbox implements Outbox {
     return { wallMs: clock.wallMs(), monoMs: clock.monoMs(), clock: this.#host.clockQuality() };
   }
 
-  /** Runs Jobs one after the other while there is something to do. */
+  /** What the same turn of the loop still brings goes along. */
   #pump(): void {
-    if (this.#running || !this.#writer.isOpen) return;
-    this.#running = this.#runJobs().finally(() => {
-      this.#running = undefined;
-      if (this.#hasWork()) this.#pump();
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    queueMicrotask(() => {
+      this.#isGathering = false;
+      while (this.#mayStart()) this.#start();
     });
   }
 
-  #hasWork(): boolean {
-    return this.#appends.length > 0 || this.#acks.length > 0 || this.#peeks.length > 0;
+  #mayStart(): boolean {
+    if (!this.#writer.isOpen) return false;
+    if (this.#running.size === 0) return this.#appends.length > 0 || this.#acks.length > 0 || this.#peeks.length > 0;
+    return this.#running.size === 1 && (this.#isWorthASecondJob() || this.#peeks.length > 0);
   }
 
-  async #runJobs(): Promise<void> {
-    // what the same turn of the loop still brings goes along
-    await Promise.resolve();
-    while (this.#hasWork() && this.#writer.isOpen) await this.#runJob();
+  #isWorthASecondJob(): boolean {
+    return this.#waitingEvents >= worthASecondJob && this.#commitMs < quickCommitMs;
+  }
+
+  #start(): void {
+    const running = this.#runJob().finally(() => {
+      this.#running.delete(running);
+      this.#pump();
+    });
+    this.#running.add(running);
   }
 
   async #runJob(): Promise<void> {
-    const now = this.#now();
-    const appends = this.#takeAppends();
-    const encoded = appends.flatMap((waiting) => {
-      try {
-        return [{ waiting, append: encodeAppend(waiting.request, this.#origin, now.clock) }];
-      } catch (thrown) {
-        waiting.reject(toOutpostError(thrown));
-        return [];
-      }
-    });
-    const acks = this.#acks.splice(0);
+    // A second Job that is there for its reads alone must not cost a commit.
+    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
+    const appends = readsAlone ? [] : this.#takeAppends();
+    const acks = readsAlone ? [] : this.#acks.splice(0);
     const peeks = this.#peeks.splice(0);
-    const job: Job = {
-      now,
-      appends: encoded.map(({ append }) => append.request),
-      acks: foldAcks(acks.map(({ request }) => request)),
-      peeks: peeks.map(({ request }) => request),
-    };
-    const everyone = [...encoded.map(({ waiting }) => waiting), ...acks, ...peeks];
     try {
-      const answer = await this.#writer.run(job);
+      const answer = await this.#writer.run({
+        now: this.#now(),
+        appends: layOut(appends),
+        acks: foldAcks(acks.map(({ request }) => request)),
+        peeks: peeks.map(({ request }) => request),
+      });
       this.#take(answer);
-      for (const [index, { waiting, append }] of encoded.entries()) {
-        const result = answer.appends[index];
-        if (result && !('code' in result)) waiting.resolve(this.#envelopes(append.encoded, waiting.request, result));
-        else waiting.reject(result ? failureToError(result) : new OutpostError('internal'));
-      }
-      for (const { resolve, reject } of acks) {
-        if (answer.acks) reject(failureToError(answer.acks));
-        else resolve();
-      }
-      for (const [index, { request, resolve, reject }] of peeks.entries()) {
-        if ('code' in answer.peeks) reject(failureToError(answer.peeks));
-        else {
-          const batch = answer.peeks[index];
-          resolve(batch && { lane: request.lane, ...batch });
-        }
-      }
-      this.#tell(encoded.map(({ waiting }) => waiting.request).filter((_events, index) => isStored(answer, index)));
+      const touched = this.#resolveAppends(appends, answer);
+      resolveAcks(acks, answer);
+      resolvePeeks(peeks, answer);
+      if (touched.size > 0) this.#tell(touched);
     } catch (thrown) {
       const error = toOutpostError(thrown);
-      for (const { reject } of everyone) reject(error);
+      for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
     }
   }
 
-  #takeAppends(): Waiting<readonly Event[], readonly Envelope[]>[] {
+  /** @returns the lanes that have new events */
+  #resolveAppends(appends: readonly Append[], { seqs, refused }: Answer): Set<Lane> {
+    const touched = new Set<Lane>();
+    let at = 0;
+    for (const [index, { events, encoded, origin, resolve, reject }] of appends.entries()) {
+      const failure = refused.get(index);
+      if (failure) reject(failureToError(failure));
+      else {
+        const start = at;
+        resolve(
+          encoded.map((event, n) => new StoredEnvelope(origin.epoch, laneAt(events, n), seqs[start + n] ?? 0, event)),
+        );
+        for (const { lane } of events) touched.add(lane);
+      }
+      at += events.length;
+    }
+    return touched;
+  }
+
+  /** Half of many where a second Job will take the other half. */
+  #takeAppends(): Append[] {
+    const isFirstOfTwo =
+      this.#running.size === 0 && this.#waitingEvents >= 2 * worthASecondJob && this.#isWorthASecondJob();
+    const most = Math.min(mostEventsAJob, isFirstOfTwo ? Math.ceil(this.#waitingEvents / 2) : mostEventsAJob);
     let events = 0;
     let count = 0;
     for (const { request } of this.#appends) {
-      if (count > 0 && events + request.length > mostEventsAJob) break;
+      if (count > 0 && events + request.length > most) break;
       events += request.length;
       count += 1;
     }
     this.#waitingEvents -= events;
-    return this.#appends.splice(0, count);
+    return this.#appends.splice(0, count).map((append) => this.#ofThisEpoch(append));
   }
 
-  #envelopes(
-    encoded: ReturnType<typeof encodeAppend>['encoded'],
-    events: readonly Event[],
-    seqs: readonly number[],
-  ): Envelope[] {
-    const { epoch } = this.#origin;
-    return events.flatMap(({ lane }, index) => {
-      const [event, seq] = [encoded[index], seqs[index]];
-      return event && seq !== undefined ? [new StoredEnvelope(epoch, lane, seq, event)] : [];
-    });
+  /** The store may have begun a new epoch while it waited. */
+  #ofThisEpoch(append: Append): Append {
+    if (append.origin.epoch === this.#origin.epoch && append.origin.boot === this.#origin.boot) return append;
+    return { ...append, ...encodeAppend(append.events, this.#origin, append.clock) };
   }
 
   #take(answer: Answer): void {
     if (answer.slots.length > 0) this.#slots = answer.slots;
+    if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
     if (answer.dropped > 0) {
-      this.#options.log.warn('Events were given up for want of room.', { bytes: answer.dropped });
+      this.#ahead.forget();
+      this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
+      this.#tell(new Set(['audit']));
     }
-    const isFull = answer.appends.some((result) => 'code' in result && result.code === 'outbox-full');
+    const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');
     if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
-    else if (answer.appends.length > 0) this.#options.health?.clear('outbox-full', 'agent');
+    else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
 
   #opened({ epoch, boot, slots, keptAside, salvaged }: Opened): void {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
+    this.#ahead.forget();
     this.#down = undefined;
     if (keptAside !== undefined) {
       this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
@@ -325,7 +368,7 @@ class DurableOutbox implements Outbox {
         `${salvaged} events were taken over; the old file: ${keptAside}`,
       );
     }
-    this.#tell([]);
+    this.#tell(new Set(slots.flatMap(({ lane, depth }) => (depth > 0 ? [lane] : []))));
     this.#pump();
   }
 
@@ -337,9 +380,7 @@ class DurableOutbox implements Outbox {
     }
   }
 
-  #tell(appended: readonly (readonly Event[])[]): void {
-    const touched = new Set(appended.flatMap((events) => events.map(({ lane }) => lane)));
-    if (touched.size === 0) for (const { lane, depth } of this.#slots) if (depth > 0) touched.add(lane);
+  #tell(touched: ReadonlySet<Lane>): void {
     for (const listener of this.#listeners) listener(touched);
   }
 
@@ -357,14 +398,28 @@ class DurableOutbox implements Outbox {
   }
 }
 
-const isStored = ({ appends }: Answer, index: number): boolean => Array.isArray(appends[index]);
+const laneAt = (events: readonly Event[], index: number): Lane => events[index]?.lane ?? 'event';
+
+function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure }: Answer): void {
+  for (const { resolve, reject } of acks) {
+    if (failure) reject(failureToError(failure));
+    else resolve();
+  }
+}
+
+function resolvePeeks(waiting: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[], { peeks }: Answer): void {
+  for (const [index, { resolve, reject }] of waiting.entries()) {
+    if ('code' in peeks) reject(failureToError(peeks));
+    else resolve(peeks[index] ?? []);
+  }
+}
 
 /** Plain acknowledgements of one lane: only the highest counts. */
 function foldAcks(requests: readonly AckRequest[]): AckRequest[] {
   const highest = new Map<string, AckRequest>();
   const others: AckRequest[] = [];
   for (const request of requests) {
-    if (request.missing.length > 0) others.push(request);
+    if (request.missing.length > 0 || request.isPoison) others.push(request);
     else {
       const key = `${request.epoch} ${request.lane}`;
       if ((highest.get(key)?.upto ?? 0) < request.upto) highest.set(key, request);

@@ -7,6 +7,7 @@
 import type { ClockQuality } from '#agent/domain/envelope.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
 import type { Lane } from '#agent/domain/lane.ts';
+import type { ConfirmedLog } from './log-file.ts';
 
 /** A moment, as the main thread's clock has it. */
 export interface Moment {
@@ -25,13 +26,21 @@ export interface WriterOptions {
   readonly machineId: string;
   /** The store was found damaged while it was open: read it through, whatever its size. */
   readonly suspect: boolean;
+  /** It was open before in this process: a folder without it is a disk that is not mounted. */
+  readonly isReopening: boolean;
+  /** What the log held when a commit failed: what lies behind it was refused. */
+  readonly confirmed: ConfirmedLog | undefined;
   readonly now: Moment;
 }
 
-/** Events of one append, side by side: lane index, monotonic time, and two texts each. */
-export interface AppendRequest {
+/** All appends of a Job, side by side, so that few objects cross to the thread. */
+export interface Appends {
+  /** How many events each append has. */
+  readonly counts: readonly number[];
+  /** For each event the index of its lane. */
   readonly lanes: readonly number[];
   readonly monoMs: readonly number[];
+  readonly lifeMs: readonly (number | undefined)[];
   /** middle, tail, middle, tail … of cloudevent.ts */
   readonly texts: readonly string[];
 }
@@ -42,6 +51,8 @@ export interface AckRequest {
   readonly upto: number;
   /** Ranges at or below `upto` that stay. */
   readonly missing: readonly (readonly [first: number, last: number])[];
+  /** Not an acknowledgement: `upto` alone is given up, since nobody takes it, and declared. */
+  readonly isPoison?: true;
 }
 
 export interface PeekRequest {
@@ -49,11 +60,13 @@ export interface PeekRequest {
   readonly after: { readonly epoch: string; readonly seq: number } | undefined;
   readonly maxEvents: number;
   readonly maxBytes: number;
+  /** Batches, each behind the one before. */
+  readonly count: number;
 }
 
 export interface Job {
   readonly now: Moment;
-  readonly appends: readonly AppendRequest[];
+  readonly appends: Appends;
   readonly acks: readonly AckRequest[];
   readonly peeks: readonly PeekRequest[];
 }
@@ -89,15 +102,22 @@ export interface SlotState {
 }
 
 export interface Answer {
-  /** For each append its numbers, or why it was refused. */
-  readonly appends: readonly (readonly number[] | Failure)[];
+  /** For each event its number; 0 where its append was refused. */
+  readonly seqs: readonly number[];
+  /** By the index of the append. */
+  readonly refused: ReadonlyMap<number, Failure>;
   readonly acks: Failure | undefined;
-  readonly peeks: readonly (PeekedBatch | undefined)[] | Failure;
+  /** For each request its batches, fewer than asked for where nothing more waits. */
+  readonly peeks: readonly (readonly PeekedBatch[])[] | Failure;
   readonly slots: readonly SlotState[];
   /** What was given up in this transaction. */
   readonly dropped: number;
+  /** How long the disk took; 0 when there was nothing to write. */
+  readonly commitMs: number;
   /** True when the writer cannot go on and is to be started again. */
   readonly broken: boolean;
+  /** With `broken`: what the log holds that was not refused. */
+  readonly confirmed?: ConfirmedLog | undefined;
 }
 
 export interface Opened {

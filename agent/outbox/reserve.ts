@@ -5,7 +5,7 @@
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-const retryMs = 10_000;
+const retryMs = 2_000;
 const largestBytes = 16 * 1024 * 1024;
 
 export class Reserve {
@@ -29,7 +29,7 @@ export class Reserve {
   }
 
   /**
-   * Takes the space again when four times as much is free; looks at most every ten seconds.
+   * Takes the space again when four times as much is free; looks at most every two seconds.
    * @returns true when it just did
    */
   restore(monoMs: number): boolean {

@@ -3,17 +3,29 @@ import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import { type Origin, encodeEvent, type EncodedEvent, spliceSequence } from '#agent/domain/cloudevent.ts';
 import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
+import { isProtected } from './budget.ts';
 import type { Moment } from './protocol.ts';
-import { idOf, seqOf } from './schema.ts';
+import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
+import { rowSum } from './sums.ts';
 
 type Reason = EventData<'dropped'>['reason'];
+
+export interface RowOptions {
+  /** 1: tells of a loss, and is never given up. */
+  readonly keep?: 0 | 1;
+  readonly lifeMs?: number | undefined;
+}
+
+/** Declarations for one giving-up. */
+const mostRuns = 32;
 
 export class Rows {
   readonly #slots: Slots;
   readonly #origin: Origin;
-  readonly #insert: Statement<[number, number, number, null, number, string]>;
+  readonly #insert: Statement<[number, number, number, number | null, number, string, number]>;
   readonly #size: Statement<[number, number], { count: number; bytes: number }>;
+  readonly #expired: Statement<[number, number], { id: number; bytes: number }>;
   readonly #remove: Statement<[number, number]>;
   readonly #oldest: Statement<[number, number], { id: number; bytes: number }>;
   readonly #giveUp: Statement<[number, number]>;
@@ -22,8 +34,12 @@ export class Rows {
   constructor(db: Sqlite, slots: Slots, origin: Origin) {
     this.#slots = slots;
     this.#origin = origin;
-    this.#insert = db.prepare<[number, number, number, null, number, string]>(
-      'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?)',
+    this.#insert = db.prepare<[number, number, number, number | null, number, string, number]>(
+      'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#expired = db.prepare<[number, number], { id: number; bytes: number }>(
+      `SELECT id, octet_length(json) AS bytes FROM outbox
+       WHERE expires_mono_ms IS NOT NULL AND expires_mono_ms <= ? AND boot = ? AND keep = 0 ORDER BY id LIMIT 4096`,
     );
     this.#size = db.prepare<[number, number], { count: number; bytes: number }>(
       'SELECT count(*) AS count, coalesce(sum(octet_length(json)), 0) AS bytes FROM outbox WHERE id BETWEEN ? AND ?',
@@ -39,11 +55,13 @@ export class Rows {
   }
 
   /** @returns the event's sequence number */
-  append(slot: Slot, event: EncodedEvent, monoMs: number, keep = false): number {
+  append(slot: Slot, event: EncodedEvent, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
     const seq = slot.last + 1;
     const json = spliceSequence(slot.head, event, seq);
     const at = Math.max(0, Math.round(monoMs));
-    this.#insert.run(idOf(slot.slot, seq), this.#origin.boot, at, null, keep ? 1 : 0, json);
+    const facts = { id: idOf(slot.slot, seq), boot: this.#origin.boot, monoMs: at, keep };
+    const expires = lifeMs === undefined || isProtected(slot.lane) ? null : at + Math.max(0, Math.round(lifeMs));
+    this.#insert.run(facts.id, facts.boot, at, expires, keep, json, rowSum(facts, json));
     slot.last = seq;
     slot.depth += 1;
     slot.bytes += Buffer.byteLength(json);
@@ -69,6 +87,18 @@ export class Rows {
     this.#slots.refresh(slot);
   }
 
+  /** Gives one event up, and declares it. */
+  setAside(slot: Slot, seq: number, now: Moment): void {
+    const id = idOf(slot.slot, seq);
+    const { bytes } = this.#size.get(id, id) ?? { bytes: 0 };
+    if (this.#giveUp.run(id, id).changes === 0) return;
+    slot.depth -= 1;
+    slot.bytes -= bytes;
+    this.#slots.touch(slot);
+    this.#slots.refresh(slot);
+    this.declare(slot, { first: seq, last: seq, count: 1, bytes }, 'poison', now);
+  }
+
   /** Gives up oldest events of these lanes until `goalBytes` are free, and declares it. @returns bytes freed */
   giveUp(from: readonly Lane[], goalBytes: number, reason: Reason, now: Moment): number {
     let freed = 0;
@@ -77,6 +107,33 @@ export class Rows {
       freed += this.#giveUpIn(slot, goalBytes - freed, reason, now);
     }
     return freed;
+  }
+
+  /** Gives up what has outlived its use in this boot, and declares it. @returns bytes freed */
+  expire(now: Moment): number {
+    let freed = 0;
+    for (;;) {
+      const rows = this.#expired.all(Math.floor(now.monoMs), this.#origin.boot);
+      for (const run of runsOf(rows)) freed += this.#discard(run, 'expired', now);
+      if (rows.length === 0) return freed;
+    }
+  }
+
+  /** Gives up rows whose text is not what was written, and declares it. */
+  discardDamaged(rows: readonly { readonly id: number; readonly bytes: number }[], now: Moment): void {
+    for (const run of runsOf(rows)) this.#discard(run, 'corrupt', now);
+  }
+
+  #discard({ first, last, count, bytes }: Run, reason: Reason, now: Moment): number {
+    this.#remove.run(first, last);
+    const slot = this.#slots.at(Math.floor(first / slotSize));
+    if (!slot) return 0;
+    slot.depth -= count;
+    slot.bytes -= bytes;
+    this.#slots.touch(slot);
+    this.#slots.refresh(slot);
+    this.declare(slot, { first: seqOf(first), last: seqOf(last), count, bytes }, reason, now);
+    return bytes;
   }
 
   /** Writes into the ledger, and into lane `audit`, that these numbers will never come. */
@@ -97,12 +154,9 @@ export class Rows {
     };
     const { wallMs, monoMs } = now;
     const event = { kind: 'dropped', lane: 'audit', subject: `outbox/${slot.lane}`, wallMs, monoMs, data } as const;
-    const declared = this.append(
-      this.#slots.current('audit'),
-      encodeEvent(event, this.#origin, now.clock),
-      monoMs,
-      true,
-    );
+    const declared = this.append(this.#slots.current('audit'), encodeEvent(event, this.#origin, now.clock), monoMs, {
+      keep: 1,
+    });
     this.#ledger.run(slot.slot, range.first, range.last, range.count, range.bytes, reason, declared);
   }
 
@@ -127,16 +181,45 @@ export class Rows {
         bytes += row.bytes;
         count += 1;
       }
-      const [first, last] = [rows[0], rows[count - 1]];
-      if (!first || !last) break;
-      this.#giveUp.run(first.id, last.id);
-      slot.depth -= count;
-      slot.bytes -= bytes;
+      if (count === 0) break;
+      for (const run of fewRuns(rows.slice(0, count))) {
+        this.#giveUp.run(run.first, run.last);
+        slot.depth -= run.count;
+        slot.bytes -= run.bytes;
+        const [first, last] = [seqOf(run.first), seqOf(run.last)];
+        this.declare(slot, { first, last, count: run.count, bytes: run.bytes }, reason, now);
+      }
       freed += bytes;
       this.#slots.touch(slot);
       this.#slots.refresh(slot);
-      this.declare(slot, { first: seqOf(first.id), last: seqOf(last.id), count, bytes }, reason, now);
     }
     return freed;
   }
+}
+
+interface Run {
+  readonly first: number;
+  readonly last: number;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Neighbours together: a declaration may only name what is gone. */
+function runsOf(rows: readonly { readonly id: number; readonly bytes: number }[]): Run[] {
+  const runs: Run[] = [];
+  for (const { id, bytes } of rows) {
+    const run = runs.at(-1);
+    if (run && run.last + 1 === id)
+      runs.splice(-1, 1, { ...run, last: id, count: run.count + 1, bytes: run.bytes + bytes });
+    else runs.push({ first: id, last: id, count: 1, bytes });
+  }
+  return runs;
+}
+
+/** Where the rows are full of holes, one declaration over all is shorter than what it gives up. */
+function fewRuns(rows: readonly { readonly id: number; readonly bytes: number }[]): Run[] {
+  const runs = runsOf(rows);
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (runs.length <= mostRuns || !first || !last) return runs;
+  return [{ first: first.id, last: last.id, count: rows.length, bytes: rows.reduce((sum, row) => sum + row.bytes, 0) }];
 }

@@ -6,7 +6,8 @@
  */
 import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
 import { isLane, type Lane } from '#agent/domain/lane.ts';
-import { idOf, seqOf } from './schema.ts';
+import { idOf, mostSlots, seqOf, slotSize } from './schema.ts';
+import { agrees, laneSum, rowSum } from './sums.ts';
 
 export interface SalvagedRow {
   readonly epoch: string;
@@ -40,7 +41,11 @@ interface RawRow {
   readonly mono_ms: number;
   readonly keep: number;
   readonly json: string;
+  readonly sum: number | null;
 }
+
+/** Slots beyond those that the lane table still names, in case it is the lane table that is damaged. */
+const slotsBeyond = 64;
 
 /** Reads as far as reading goes. @returns undefined when nothing can be read at all */
 export function openDamaged(path: string): Damaged | undefined {
@@ -49,67 +54,102 @@ export function openDamaged(path: string): Damaged | undefined {
     // A file that is shorter than its head says is read as far as it goes only in this mode.
     db.unsafeMode(true);
     db.pragma('writable_schema = ON');
-    const lanes = readLanes(db);
+    const hasSums = attempt(() => db.prepare('SELECT sum FROM outbox LIMIT 1').all(), undefined) !== undefined;
+    const lanes = readLanes(db, hasSums);
+    const slots = Math.max(0, ...lanes.map(({ slot }) => slot)) + slotsBeyond;
     return {
-      lanes,
+      lanes: lanes.filter(({ isSound }) => isSound),
       boot: Number(attempt(() => db.prepare("SELECT value FROM meta WHERE key = 'boot'").pluck().get(), 0)) || 0,
-      readRows: (take: (row: SalvagedRow) => boolean) =>
-        readRows(
-          db,
-          lanes.map(({ slot }) => slot),
-          take,
-        ),
+      readRows: (take: (row: SalvagedRow) => boolean) => {
+        for (let slot = 0; slot <= slots; slot += 1) readRows(db, slot, hasSums ? 'sum' : 'NULL AS sum', take);
+      },
       close: () => db.close(),
     };
   }, undefined);
 }
 
-function readLanes(db: Sqlite): (SalvagedLane & { readonly slot: number })[] {
-  return attempt(() => db.prepare('SELECT slot, epoch, lane, last_seq, acked_seq FROM lane').all(), []).flatMap(
-    (raw) => {
-      const { slot, epoch, lane, last_seq, acked_seq } = raw as Record<string, unknown>;
-      if (typeof slot !== 'number' || typeof epoch !== 'string' || typeof lane !== 'string' || !isLane(lane)) return [];
-      return [{ slot, epoch, lane, last: Number(last_seq), acked: Number(acked_seq) }];
+function readLanes(
+  db: Sqlite,
+  hasSums: boolean,
+): (SalvagedLane & { readonly slot: number; readonly isSound: boolean })[] {
+  const select = `SELECT slot, epoch, lane, last_seq, acked_seq, depth, bytes, ${hasSums ? 'sum' : 'NULL AS sum'} FROM lane`;
+  const found: (SalvagedLane & { readonly slot: number; readonly isSound: boolean })[] = [];
+  attempt(() => {
+    for (const raw of db.prepare(select).iterate() as Iterable<Record<string, unknown>>) {
+      const { slot, epoch, lane, last_seq, acked_seq, sum } = raw;
+      if (typeof slot !== 'number' || typeof epoch !== 'string' || typeof lane !== 'string' || !isLane(lane)) continue;
+      const [last, acked] = [Number(last_seq), Number(acked_seq)];
+      const facts = { slot, epoch, lane, last, acked, depth: Number(raw['depth']), bytes: Number(raw['bytes']) };
+      const isSound = agrees(sum, () => laneSum(facts)) && slot >= 0 && slot < mostSlots && acked <= last;
+      found.push({ slot: Math.min(mostSlots, Math.max(0, slot)), epoch, lane, last, acked, isSound });
+    }
+  }, undefined);
+  return found;
+}
+
+/** From the front until a damaged page, then from behind it on, and back to it. */
+function readRows(db: Sqlite, slot: number, sum: string, take: (row: SalvagedRow) => boolean): void {
+  const [from, to] = [idOf(slot, 0), idOf(slot + 1, 0)];
+  let last = scan(db, { from, to, sum, order: 'ASC' }, take);
+  for (let skip = 1; last !== undefined && skip < slotSize; skip *= 2) {
+    const behind = last + skip;
+    const reached = scan(db, { from: behind, to, sum, order: 'ASC' }, take);
+    if (reached === undefined || reached > behind) {
+      scan(db, { from: last, to: behind + 1, sum, order: 'DESC' }, take);
+      last = reached;
+      skip = 1;
+    }
+  }
+  scan(db, { from, to, sum, order: 'DESC' }, take);
+}
+
+interface Scan {
+  readonly from: number;
+  readonly to: number;
+  readonly sum: string;
+  readonly order: 'ASC' | 'DESC';
+}
+
+/** @returns where a damaged page stopped it; undefined when nothing did */
+function scan(db: Sqlite, { from, to, sum, order }: Scan, take: (row: SalvagedRow) => boolean): number | undefined {
+  let last = from;
+  return attempt(
+    () => {
+      const select = db.prepare(
+        `SELECT id, boot, mono_ms, keep, json, ${sum} FROM outbox WHERE id > ? AND id < ? ORDER BY id ${order}`,
+      );
+      for (const raw of select.iterate(from, to) as Iterable<RawRow>) {
+        if (Number.isSafeInteger(raw.id)) last = raw.id;
+        const row = checked(raw);
+        if (row && !take(row) && order === 'DESC') break;
+      }
+      return undefined;
     },
+    () => last,
   );
 }
 
-/** Forwards and backwards from both ends of every lane, until a damaged page stops it. */
-function readRows(db: Sqlite, slots: readonly number[], take: (row: SalvagedRow) => boolean): void {
-  const ranges =
-    slots.length > 0 ? slots.map((slot) => [idOf(slot, 0), idOf(slot + 1, 0)]) : [[0, Number.MAX_SAFE_INTEGER]];
-  for (const [from, to] of ranges) {
-    for (const order of ['ASC', 'DESC']) {
-      attempt(() => {
-        const select = db.prepare(
-          `SELECT id, boot, mono_ms, keep, json FROM outbox WHERE id > ? AND id < ? ORDER BY id ${order}`,
-        );
-        for (const raw of select.iterate(from, to) as Iterable<RawRow>) {
-          const row = checked(raw);
-          if (row && !take(row) && order === 'DESC') break;
-        }
-      }, undefined);
-    }
-  }
-}
-
 /** A row is believed when its text is whole and says of itself what its id says. */
-function checked({ id, boot, mono_ms: monoMs, keep, json }: RawRow): SalvagedRow | undefined {
+function checked({ id, boot, mono_ms: monoMs, keep, json, sum }: RawRow): SalvagedRow | undefined {
   if (typeof json !== 'string' || ![boot, monoMs, keep].every(Number.isSafeInteger)) return undefined;
   return attempt(() => {
-    const { epoch, lane, seq, specversion } = JSON.parse(json) as Record<string, unknown>;
-    if (typeof epoch !== 'string' || !/^[0-9a-f]{32}$/.test(epoch) || typeof lane !== 'string' || !isLane(lane))
-      return undefined;
-    if (specversion !== '1.0' || seq !== String(seqOf(id))) return undefined;
+    if (!agrees(sum, () => rowSum({ id, boot, monoMs, keep }, json))) return undefined;
+    // With a checksum the text is as it was written: its numbers are found without parsing all of it.
+    const [, epoch = '', lane = '', seq] = numbersPattern.exec(json) ?? [];
+    if (sum === null && (JSON.parse(json) as { specversion?: unknown }).specversion !== '1.0') return undefined;
+    if (!isLane(lane) || seq !== String(seqOf(id))) return undefined;
     return { epoch, lane, seq: seqOf(id), boot, monoMs, keep, json };
   }, undefined);
 }
 
-function attempt<T>(read: () => T, otherwise: T): T {
+/** Quotes inside a JSON string are escaped, so no text of an event can pass for it. */
+const numbersPattern = /,"epoch":"([0-9a-f]{32})","lane":"([a-z]+)","seq":"(\d+)",/;
+
+function attempt<T>(read: () => T, otherwise: T | (() => T)): T {
   try {
     return read();
   } catch {
     // a damaged page: what was read before it stays
-    return otherwise;
+    return typeof otherwise === 'function' ? (otherwise as () => T)() : otherwise;
   }
 }

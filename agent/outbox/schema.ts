@@ -9,16 +9,18 @@
 import { type Sqlite, openSqlite } from '#agent/core/sqlite.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 
-export const storeVersion = 1;
+export const storeVersion = 2;
+export const pageBytes = 8_192;
 /** `OUTP` */
 const applicationId = 0x4f555450;
 
 /** Sequence numbers take the lower 40 bits of an outbox id, the lane's slot the 13 above: exact in a JS number. */
 export const slotSize = 2 ** 40;
+export const mostSlots = 2 ** 13 - 1;
 export const idOf = (slot: number, seq: number): number => slot * slotSize + seq;
 export const seqOf = (id: number): number => id % slotSize;
 
-const tables = `
+const version1 = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE lane (
     slot INTEGER PRIMARY KEY,
@@ -54,6 +56,15 @@ const tables = `
     FROM outbox JOIN lane ON lane.slot = outbox.id / 1099511627776;
 `;
 
+/** Checksums (sums.ts), and what can expire. */
+const version2 = `
+  ALTER TABLE outbox ADD COLUMN sum INTEGER;
+  ALTER TABLE lane ADD COLUMN sum INTEGER;
+  CREATE INDEX outbox_expiry ON outbox (expires_mono_ms) WHERE expires_mono_ms IS NOT NULL;
+`;
+
+const migrations = [version1, version2];
+
 /**
  * Opens or creates the store so that a commit is on the disk when it returns, and reads back that it is so.
  * @throws OutpostError `outbox-newer`, `outbox-not-durable`; SqliteError for everything else
@@ -61,7 +72,7 @@ const tables = `
 export function openStoreFile(path: string): Sqlite {
   const db = openSqlite(path, { busyMs: 5_000 });
   try {
-    db.pragma('page_size = 8192');
+    db.pragma(`page_size = ${pageBytes}`);
     const mode = db.pragma('journal_mode = WAL', { simple: true });
     db.pragma('synchronous = FULL');
     const synchronous = db.pragma('synchronous', { simple: true });
@@ -87,7 +98,7 @@ function migrate(db: Sqlite, path: string): void {
   if (version === storeVersion) return;
   db.transaction(() => {
     db.pragma(`application_id = ${applicationId}`);
-    db.exec(tables);
+    for (const migration of migrations.slice(version)) db.exec(migration);
     db.pragma(`user_version = ${storeVersion}`);
   }).immediate();
 }

@@ -9,6 +9,7 @@ import { type Lane, isLane, lanes } from '#agent/domain/lane.ts';
 import type { SlotState } from './protocol.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import { idOf, seqOf } from './schema.ts';
+import { laneSum } from './sums.ts';
 
 export interface Slot {
   readonly slot: number;
@@ -39,7 +40,7 @@ export class Slots {
   readonly #origin: Origin;
   readonly #all: Slot[] = [];
   readonly #touched = new Set<Slot>();
-  readonly #update: Statement<[number, number, number, number, number]>;
+  readonly #update: Statement<[number, number, number, number, number, number]>;
   readonly #oldest: Statement<[number, number], { id: number; boot: number; mono_ms: number }>;
   readonly #current = new Map<Lane, Slot>();
   #before: Slot[] = [];
@@ -47,8 +48,8 @@ export class Slots {
   constructor(db: Sqlite, origin: Origin) {
     this.#db = db;
     this.#origin = origin;
-    this.#update = db.prepare<[number, number, number, number, number]>(
-      'UPDATE lane SET last_seq = ?, acked_seq = ?, depth = ?, bytes = ? WHERE slot = ?',
+    this.#update = db.prepare<[number, number, number, number, number, number]>(
+      'UPDATE lane SET last_seq = ?, acked_seq = ?, depth = ?, bytes = ?, sum = ? WHERE slot = ?',
     );
     this.#oldest = db.prepare<[number, number], { id: number; boot: number; mono_ms: number }>(
       'SELECT id, boot, mono_ms FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT 1',
@@ -63,6 +64,10 @@ export class Slots {
 
   find(epoch: string, lane: Lane): Slot | undefined {
     return this.#all.find((slot) => slot.epoch === epoch && slot.lane === lane);
+  }
+
+  at(number: number): Slot | undefined {
+    return this.#all.find(({ slot }) => slot === number);
   }
 
   /** The slot of this epoch. */
@@ -81,7 +86,9 @@ export class Slots {
   create(epoch: string, lane: Lane): Slot {
     const slot = (this.#all.at(-1)?.slot ?? 0) + 1;
     this.#db.prepare('INSERT INTO lane (slot, epoch, lane) VALUES (?, ?, ?)').run(slot, epoch, lane);
-    return this.#load({ slot, epoch, lane, last_seq: 0, acked_seq: 0, depth: 0, bytes: 0 });
+    const made = this.#load({ slot, epoch, lane, last_seq: 0, acked_seq: 0, depth: 0, bytes: 0 });
+    this.touch(made);
+    return made;
   }
 
   get totalBytes(): number {
@@ -104,7 +111,9 @@ export class Slots {
   }
 
   persist(): void {
-    for (const { last, acked, depth, bytes, slot } of this.#touched) this.#update.run(last, acked, depth, bytes, slot);
+    for (const slot of this.#touched) {
+      this.#update.run(slot.last, slot.acked, slot.depth, slot.bytes, laneSum(slot), slot.slot);
+    }
     this.#touched.clear();
   }
 

@@ -5,13 +5,15 @@
  *     disk full: the reserve lets the log move into the database, which then stops growing: new events take the place
  *     of old ones, in the declared order
  */
+import { accessSync, constants } from 'node:fs';
 import { isDiskFull, type Sqlite, toStoreError } from '#agent/core/sqlite.ts';
+import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { Batches } from './batches.ts';
+import { Batches, DamagedRows } from './batches.ts';
 import { isProtected, needOf } from './budget.ts';
-import type { AckRequest, Answer, AppendRequest, Failure, Job, Moment, PeekRequest } from './protocol.ts';
+import type { AckRequest, Answer, Appends, Failure, Job, Moment, PeekedBatch, PeekRequest } from './protocol.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
 import type { Slots } from './slots.ts';
@@ -23,13 +25,22 @@ export interface StoreOptions {
   readonly reserve: Reserve;
 }
 
-type Written = Pick<Answer, 'appends' | 'acks' | 'broken'>;
+type Written = Pick<Answer, 'seqs' | 'refused' | 'acks' | 'broken'>;
+
+/** One append of a Job: a stretch of its side by side arrays. */
+interface Stretch {
+  readonly lanes: readonly Lane[];
+  readonly from: number;
+  readonly bytes: number;
+}
 
 /** How much is given up at once when the disk is full. */
 const fullGoalBytes = 256 * 1024;
 
 /** Bytes that the envelope adds around the texts: head and both sequence numbers. */
 const aroundBytes = 96;
+
+const expireEveryMs = 1_000;
 
 /** SQLite’s own limit. */
 const mostPages = 4_294_967_294;
@@ -41,6 +52,8 @@ export class Store {
   readonly #batches: Batches;
   readonly #options: StoreOptions;
   #given = 0;
+  #commitMs = 0;
+  #expiredMonoMs = Number.NEGATIVE_INFINITY;
 
   constructor(db: Sqlite, slots: Slots, options: StoreOptions) {
     this.#db = db;
@@ -52,14 +65,23 @@ export class Store {
 
   run(job: Job): Answer {
     this.#given = 0;
+    this.#commitMs = 0;
     const written = this.#write(job);
-    return { ...written, ...this.#peek(job.peeks, written.broken), slots: this.#slots.state(), dropped: this.#given };
+    return {
+      ...written,
+      ...this.#peek(job, written.broken),
+      slots: this.#slots.state(),
+      dropped: this.#given,
+      commitMs: this.#commitMs,
+    };
   }
 
   #write(job: Job): Written {
-    if (job.appends.length === 0 && job.acks.length === 0) return { appends: [], acks: undefined, broken: false };
+    const expires = this.#expiryIsDue(job.now);
+    if (!expires && job.appends.counts.length === 0 && job.acks.length === 0) return nothingWritten;
+    const stretches = stretchesOf(job.appends);
     let thrown: unknown;
-    for (const attempt of this.#attempts(job)) {
+    for (const attempt of this.#attempts(job, stretches)) {
       try {
         return attempt();
       } catch (error) {
@@ -68,20 +90,20 @@ export class Store {
       }
     }
     const failure = asFailure(toStoreError(thrown, this.#options.path));
-    return { appends: job.appends.map(() => failure), acks: failure, broken: !isDiskFull(thrown) };
+    return { ...refusal(job, failure), broken: !isDiskFull(thrown) };
   }
 
   /** What is tried, one after the other, while the disk is full. */
-  #attempts(job: Job): (() => Written)[] {
-    const goalBytes = Math.max(fullGoalBytes, 2 * job.appends.reduce((sum, append) => sum + bytesOf(append), 0));
+  #attempts(job: Job, stretches: readonly Stretch[]): (() => Written)[] {
+    const goalBytes = Math.max(fullGoalBytes, 2 * stretches.reduce((sum, { bytes }) => sum + bytes, 0));
     return [
-      () => this.#transact(job, 0),
+      () => this.#transact(job, stretches, 0),
       () => {
         this.#stopGrowing();
-        return this.#transact(job, 0);
+        return this.#transact(job, stretches, 0);
       },
-      () => this.#transact(job, goalBytes),
-      () => this.#transact(job, goalBytes, isProtectedAppend),
+      () => this.#transact(job, stretches, goalBytes),
+      () => this.#transact(job, stretches, goalBytes, isProtectedStretch),
     ];
   }
 
@@ -101,23 +123,32 @@ export class Store {
   }
 
   /** @param takes which appends are stored; the others are refused for want of room */
-  #transact(job: Job, giveUpBytes: number, takes: (append: AppendRequest) => boolean = () => true): Written {
+  #transact(
+    job: Job,
+    stretches: readonly Stretch[],
+    giveUpBytes: number,
+    takes: (stretch: Stretch) => boolean = () => true,
+  ): Written {
     this.#slots.remember();
     this.#given = 0;
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      for (const ack of job.acks) this.#acknowledge(ack);
-      if (giveUpBytes > 0) {
-        const incoming = job.appends.filter(takes).flatMap(lanesOf);
-        const { from } = needOf(incoming, 0, 0, this.#options.maxSizeBytes);
-        this.#given += this.#rows.giveUp(from, giveUpBytes, 'disk-full', job.now);
+      for (const ack of job.acks) this.#acknowledge(ack, job.now);
+      if (this.#expiryIsDue(job.now)) this.#given += this.#rows.expire(job.now);
+      if (giveUpBytes > 0) this.#giveUpFor(stretches.filter(takes), giveUpBytes, job.now);
+      const seqs: number[] = [];
+      const refused = new Map<number, Failure>();
+      for (const [index, stretch] of stretches.entries()) {
+        const failure = takes(stretch) ? this.#makeRoom(stretch, job.now) : diskFull(this.#options.path);
+        if (failure) {
+          refused.set(index, asFailure(failure));
+          seqs.push(...stretch.lanes.map(() => 0));
+        } else this.#append(stretch, job.appends, seqs);
       }
-      const appends = job.appends.map((request) =>
-        takes(request) ? this.#append(request, job.now) : asFailure(diskFull(this.#options.path)),
-      );
       this.#slots.persist();
-      this.#db.exec('COMMIT');
-      return { appends, acks: undefined, broken: false };
+      this.#commit();
+      this.#expiredMonoMs = Math.max(this.#expiredMonoMs, job.now.monoMs);
+      return { seqs, refused, acks: undefined, broken: false };
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
       this.#slots.restore();
@@ -126,37 +157,103 @@ export class Store {
     }
   }
 
-  #append(request: AppendRequest, now: Moment): readonly number[] | Failure {
-    const { monoMs, texts } = request;
-    const { maxSizeBytes } = this.#options;
-    const incoming = lanesOf(request);
-    const bytes = bytesOf(request);
-    const { overBytes, goalBytes, from } = needOf(incoming, bytes, this.#slots.totalBytes, maxSizeBytes);
-    if (overBytes > 0) {
-      if (this.#availableBytes(from) < overBytes) return asFailure(this.#full(bytes));
-      this.#given += this.#rows.giveUp(from, goalBytes, 'budget', now);
+  #expiryIsDue({ monoMs }: Moment): boolean {
+    return monoMs - this.#expiredMonoMs >= expireEveryMs;
+  }
+
+  #commit(): void {
+    const before = systemClock.monoMs();
+    this.#db.exec('COMMIT');
+    // On a file system that has just turned read-only, ext4's fsync says yes and does nothing: such a commit is none.
+    accessSync(this.#options.path, constants.W_OK);
+    this.#commitMs = systemClock.monoMs() - before;
+  }
+
+  #append({ lanes: of, from }: Stretch, { texts, monoMs, lifeMs }: Appends, seqs: number[]): void {
+    for (let n = from; n < from + of.length; n += 1) {
+      const event = { middle: texts[2 * n] ?? '', tail: texts[2 * n + 1] ?? '' };
+      const slot = this.#slots.current(of[n - from] ?? 'event');
+      seqs.push(this.#rows.append(slot, event, monoMs[n] ?? 0, { lifeMs: lifeMs[n] }));
     }
-    return incoming.map((lane, index) => {
-      const event = { middle: texts[2 * index] ?? '', tail: texts[2 * index + 1] ?? '' };
-      return this.#rows.append(this.#slots.current(lane), event, monoMs[index] ?? 0);
-    });
+  }
+
+  /** @returns why there is none */
+  #makeRoom({ lanes: incoming, bytes }: Stretch, now: Moment): OutpostError | undefined {
+    const { maxSizeBytes } = this.#options;
+    const { overBytes, goalBytes, from } = needOf(incoming, bytes, this.#slots.totalBytes, maxSizeBytes);
+    if (overBytes <= 0) return undefined;
+    if (this.#availableBytes(from) < overBytes) return this.#full(bytes);
+    this.#given += this.#rows.giveUp(from, goalBytes, 'budget', now);
+    return undefined;
+  }
+
+  #giveUpFor(stretches: readonly Stretch[], bytes: number, now: Moment): void {
+    const { from } = needOf(
+      stretches.flatMap(({ lanes: of }) => of),
+      0,
+      0,
+      this.#options.maxSizeBytes,
+    );
+    this.#given += this.#rows.giveUp(from, bytes, 'disk-full', now);
   }
 
   #availableBytes(from: readonly Lane[]): number {
     return from.flatMap((lane) => this.#slots.of(lane)).reduce((sum, slot) => sum + slot.bytes, 0);
   }
 
-  #acknowledge({ epoch, lane, upto, missing }: AckRequest): void {
+  #acknowledge({ epoch, lane, upto, missing, isPoison }: AckRequest, now: Moment): void {
     const slot = this.#slots.find(epoch, lane);
-    if (slot) this.#rows.acknowledge(slot, upto, missing);
+    if (!slot) return;
+    if (isPoison === undefined) this.#rows.acknowledge(slot, upto, missing);
+    else if (!isProtected(lane)) this.#rows.setAside(slot, upto, now);
   }
 
-  #peek(requests: readonly PeekRequest[], broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
-    if (broken) return { peeks: requests.map(() => undefined), broken };
+  #peek({ peeks, now }: Job, broken: boolean): Pick<Answer, 'peeks' | 'broken'> {
+    if (broken) return { peeks: peeks.map(() => []), broken };
     try {
-      return { peeks: requests.map((request) => this.#batches.peek(request)), broken };
+      return { peeks: peeks.map((request) => this.#peekMany(request, now)), broken };
     } catch (thrown) {
-      return { peeks: asFailure(toStoreError(thrown, this.#options.path)), broken: true };
+      return { peeks: asFailure(toStoreError(thrown, this.#options.path)), broken: !isDiskFull(thrown) };
+    }
+  }
+
+  #peekMany(request: PeekRequest, now: Moment): PeekedBatch[] {
+    const batches: PeekedBatch[] = [];
+    let { after } = request;
+    while (batches.length < request.count) {
+      const batch = this.#peekSound({ ...request, after }, now);
+      if (!batch) break;
+      batches.push(batch);
+      if (!batch.more) break;
+      after = { epoch: batch.epoch, seq: batch.last };
+    }
+    return batches;
+  }
+
+  /** What is damaged is given up and declared; what lies around it is sent. */
+  #peekSound(request: PeekRequest, now: Moment): PeekedBatch | undefined {
+    for (;;) {
+      try {
+        return this.#batches.peek(request);
+      } catch (thrown) {
+        if (!(thrown instanceof DamagedRows)) throw thrown;
+        this.#discard(thrown.rows, now);
+      }
+    }
+  }
+
+  #discard(rows: DamagedRows['rows'], now: Moment): void {
+    this.#slots.remember();
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      this.#rows.discardDamaged(rows, now);
+      this.#slots.persist();
+      this.#db.exec('COMMIT');
+      this.#given += rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    } catch (thrown) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#slots.restore();
+      throw thrown;
     }
   }
 
@@ -168,13 +265,31 @@ export class Store {
   }
 }
 
-/** An upper bound of what is stored. */
-const bytesOf = ({ lanes: indexes, texts }: AppendRequest): number =>
-  texts.reduce((sum, text) => sum + Buffer.byteLength(text), aroundBytes * indexes.length);
+const nothingWritten: Written = { seqs: [], refused: new Map(), acks: undefined, broken: false };
 
-const lanesOf = ({ lanes: indexes }: AppendRequest): Lane[] => indexes.map((index) => lanes[index] ?? 'event');
+function stretchesOf({ counts, lanes: indexes, texts }: Appends): Stretch[] {
+  let from = 0;
+  return counts.map((count) => {
+    const of: Lane[] = [];
+    let bytes = aroundBytes * count;
+    for (let n = from; n < from + count; n += 1) {
+      of.push(lanes[indexes[n] ?? 0] ?? 'event');
+      bytes += Buffer.byteLength(texts[2 * n] ?? '') + Buffer.byteLength(texts[2 * n + 1] ?? '');
+    }
+    const stretch = { lanes: of, from, bytes };
+    from += count;
+    return stretch;
+  });
+}
 
-const isProtectedAppend = (append: AppendRequest): boolean => lanesOf(append).every(isProtected);
+const isProtectedStretch = ({ lanes: of }: Stretch): boolean => of.every(isProtected);
+
+/** Everything of a Job that writes, refused for one reason. */
+export const refusal = ({ appends }: Job, failure: Failure): Pick<Answer, 'seqs' | 'refused' | 'acks'> => ({
+  seqs: appends.lanes.map(() => 0),
+  refused: new Map(appends.counts.map((_count, index) => [index, failure])),
+  acks: failure,
+});
 
 const diskFull = (path: string): OutpostError =>
   new OutpostError('outbox-full', 'The disk is full; what is left is kept for alarms and submissions.', {

@@ -5,10 +5,16 @@ import type { Rows } from './rows.ts';
 import type { Damaged } from './salvage.ts';
 import { idOf, seqOf } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
+import { rowSum } from './sums.ts';
 
-/** @returns events taken over */
-export function takeOver(db: Sqlite, slots: Slots, rows: Rows, damaged: Damaged, now: Moment): number {
-  const insert = db.prepare('INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, NULL, ?, ?)');
+export interface TakenOver {
+  readonly events: number;
+  readonly slots: ReadonlySet<Slot>;
+}
+
+/** Before this epoch has its slots, so that what is taken over goes first. */
+export function takeOver(db: Sqlite, slots: Slots, damaged: Damaged): TakenOver {
+  const insert = db.prepare('INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, NULL, ?, ?, ?)');
   const old = new Set<Slot>();
   const slotOf = (epoch: string, lane: Slot['lane']): Slot => {
     const slot = slots.find(epoch, lane) ?? slots.create(epoch, lane);
@@ -23,7 +29,8 @@ export function takeOver(db: Sqlite, slots: Slots, rows: Rows, damaged: Damaged,
   let taken = 0;
   damaged.readRows(({ epoch, lane, seq, boot, monoMs, keep, json }) => {
     const slot = slotOf(epoch, lane);
-    if (insert.run(idOf(slot.slot, seq), boot, monoMs, keep, json).changes === 0) return false;
+    const facts = { id: idOf(slot.slot, seq), boot, monoMs, keep };
+    if (insert.run(facts.id, boot, monoMs, keep, json, rowSum(facts, json)).changes === 0) return false;
     slot.last = Math.max(slot.last, seq);
     slot.depth += 1;
     slot.bytes += Buffer.byteLength(json);
@@ -33,11 +40,17 @@ export function takeOver(db: Sqlite, slots: Slots, rows: Rows, damaged: Damaged,
   for (const slot of old) {
     slots.touch(slot);
     slots.refresh(slot);
+  }
+  return { events: taken, slots: old };
+}
+
+/** Says which numbers will never come. */
+export function declareGaps(db: Sqlite, { slots }: TakenOver, rows: Rows, now: Moment): void {
+  for (const slot of slots) {
     for (const [first, last] of gaps(db, slot)) {
       rows.declare(slot, { first, last, count: last - first + 1, bytes: 0 }, 'corrupt', now);
     }
   }
-  return taken;
 }
 
 /** Numbers above the last acknowledged that are neither here nor in the old ledger's reach. */

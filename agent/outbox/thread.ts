@@ -1,9 +1,10 @@
 /** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
-import { type OpenedStore, openStore } from './open-store.ts';
-import type { Answer, FromWriter, Job, ToWriter, WriterOptions } from './protocol.ts';
-import { asFailure, type Store } from './store.ts';
+import { confirmedLog } from './log-file.ts';
+import { type OpenedStore, openStore, storeFile } from './open-store.ts';
+import type { Answer, FromWriter, Job, PeekedBatch, ToWriter, WriterOptions } from './protocol.ts';
+import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly options: WriterOptions;
@@ -30,17 +31,21 @@ function serve(
   { store, close }: OpenedStore,
   path: string,
 ): void {
+  let hasEnded = false;
   const end = (): void => {
+    hasEnded = true;
     close();
     port.close();
   };
   port.on('message', (message: ToWriter) => {
+    if (hasEnded) return;
     if (message.kind === 'close') {
       end();
       return;
     }
     const answer = attempt(store, message.job, path);
-    say({ kind: 'answer', answer });
+    if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) } });
+    else say({ kind: 'answer', answer });
     if (answer.broken) end();
     else store.restoreReserve(message.job.now.monoMs);
   });
@@ -51,23 +56,16 @@ function attempt(store: Store, job: Job, path: string): Answer {
     return store.run(job);
   } catch (thrown) {
     const failure = asFailure(toStoreError(thrown, path));
-    return {
-      appends: job.appends.map(() => failure),
-      acks: failure,
-      peeks: failure,
-      slots: [],
-      dropped: 0,
-      broken: true,
-    };
+    return { ...refusal(job, failure), peeks: failure, slots: [], dropped: 0, commitMs: 0, broken: true };
   }
 }
 
 /** Batches are handed over, not copied, where they own their memory. */
 function transfers(message: FromWriter): ArrayBuffer[] {
   if (message.kind !== 'answer' || !Array.isArray(message.answer.peeks)) return [];
-  return (message.answer.peeks as ({ bytes: Uint8Array } | undefined)[]).flatMap((batch) => {
-    const memory = batch?.bytes;
-    const owns = memory && memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
+  return (message.answer.peeks as PeekedBatch[][]).flat().flatMap((batch) => {
+    const memory = batch.bytes;
+    const owns = memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
     return owns && memory.buffer instanceof ArrayBuffer ? [memory.buffer] : [];
   });
 }

@@ -1,5 +1,6 @@
 /**
- * The main thread's end of the writer thread: one Job in flight, started again for ever when it breaks.
+ * The main thread's end of the writer thread: Jobs go in order, answers come in order; started again for ever when it
+ * breaks.
  *
  *   closed -> opening -> open -> (broken) -> opening … with backoff
  */
@@ -10,6 +11,7 @@ import type { Log } from '#agent/core/log.ts';
 import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
+import type { ConfirmedLog } from './log-file.ts';
 import type { Answer, Failure, FromWriter, Job, Opened, ToWriter, WriterOptions } from './protocol.ts';
 
 export interface WriterEvents {
@@ -19,7 +21,7 @@ export interface WriterEvents {
 }
 
 export interface WriterContext {
-  readonly options: () => Omit<WriterOptions, 'suspect'>;
+  readonly options: () => Omit<WriterOptions, 'suspect' | 'confirmed' | 'isReopening'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -27,14 +29,22 @@ export interface WriterContext {
 }
 
 const closeLimitMs = 5_000;
+/** What passes through is short-lived: a large nursery would only be memory that is touched. */
+const resourceLimits = { maxYoungGenerationSizeMb: 24 };
+
+interface InFlight {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: OutpostError) => void;
+}
 
 export class Writer {
   readonly #context: WriterContext;
   readonly #ending = new AbortController();
   #worker: Worker | undefined;
-  #answered: ((answer: Answer) => void) | undefined;
-  #failed: ((error: OutpostError) => void) | undefined;
+  #inFlight: InFlight[] = [];
   #suspect = false;
+  #wasOpen = false;
+  #confirmed: ConfirmedLog | undefined;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -46,10 +56,17 @@ export class Writer {
 
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
-    const options: WriterOptions = { ...this.#context.options(), suspect: this.#suspect };
-    const worker = startThread('outbox', { options });
+    const options: WriterOptions = {
+      ...this.#context.options(),
+      suspect: this.#suspect,
+      confirmed: this.#confirmed,
+      isReopening: this.#wasOpen,
+    };
+    const worker = startThread('outbox', { options }, { resourceLimits });
     const opened = await firstWord(worker);
     this.#suspect = false;
+    this.#confirmed = undefined;
+    this.#wasOpen = true;
     this.#worker = worker;
     worker.on('message', (message: FromWriter) => {
       if (message.kind === 'answer') this.#answer(message.answer);
@@ -59,13 +76,12 @@ export class Writer {
     this.#context.events.opened(opened);
   }
 
-  /** One at a time. @throws OutpostError when the thread ended before it answered */
+  /** @throws OutpostError when the thread ended before it answered */
   async run(job: Job): Promise<Answer> {
     const worker = this.#worker;
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#answered = resolve;
-      this.#failed = reject;
+      this.#inFlight.push({ resolve, reject });
       worker.postMessage({ kind: 'job', job } satisfies ToWriter, []);
     });
   }
@@ -86,17 +102,24 @@ export class Writer {
   #answer(answer: Answer): void {
     if (answer.broken) {
       this.#suspect = isCorrupt(answer);
+      this.#confirmed = answer.confirmed;
       this.#worker = undefined;
     }
-    this.#answered?.(answer);
-    if (answer.broken) void this.#reopen();
+    this.#inFlight.shift()?.resolve(answer);
+    if (!answer.broken) return;
+    this.#failAll(new OutpostError('outbox-unavailable'));
+    void this.#reopen();
   }
 
   #lost(worker: Worker, error: OutpostError): void {
     if (worker !== this.#worker || this.#ending.signal.aborted) return;
     this.#worker = undefined;
-    this.#failed?.(error);
+    this.#failAll(error);
     void this.#reopen();
+  }
+
+  #failAll(error: OutpostError): void {
+    for (const { reject } of this.#inFlight.splice(0)) reject(error);
   }
 
   async #reopen(): Promise<void> {
@@ -118,8 +141,8 @@ export class Writer {
   }
 }
 
-const isCorrupt = ({ appends, acks, peeks }: Answer): boolean =>
-  [...appends, acks, peeks].some((part) => part !== undefined && 'code' in part && part.code === 'outbox-corrupt');
+const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
+  [...refused.values(), acks, peeks].some((part) => part && 'code' in part && part.code === 'outbox-corrupt');
 
 export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
   new OutpostError(code, message, { hint, context });

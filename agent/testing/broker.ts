@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { eventually } from './eventually.ts';
 
@@ -166,6 +167,23 @@ export class TestSubscriber implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#client.endAsync(true);
   }
+}
+
+/** Whether a session can be had and a publish is acknowledged, within three seconds. */
+export async function takesPublish(url: string, topic: string, options: IClientOptions): Promise<boolean> {
+  const client = connect(url, { protocolVersion: 4, reconnectPeriod: 0, ...options });
+  return await new Promise<boolean>((resolve) => {
+    const end = (taken: boolean): void => {
+      resolve(taken);
+      client.end(true);
+    };
+    // a broker that is still starting may hang up without a word, or say nothing at all
+    void delay(3_000).then(() => end(false));
+    client.once('error', () => end(false)).once('close', () => end(false));
+    client.once('connect', () =>
+      client.publish(topic, '{}', { qos: 1 }, (error) => end(error === undefined || error === null)),
+    );
+  });
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -1,24 +1,31 @@
 /**
  * Empties lanes of the outbox into one connection, highest lane first, in order within a lane.
  *
- *   append -> due (at once, or at most 200 ms late) -> peek -> publish, within the window -> PUBACK -> removed
+ *   append -> due (at once, or at most 200 ms late) -> peek -> publish, within window and rate -> PUBACK -> removed
+ *                                                                          custody `consumer`: -> committed -> removed
  */
 import type { Clock } from '#agent/core/clock.ts';
-import { messageOf } from '#agent/core/errors.ts';
+import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import { noSubscriber } from '#agent/core/mqtt.ts';
 import type { Random } from '#agent/core/random.ts';
+import type { LaneAck } from '#agent/domain/ack.ts';
 import { contentTypes } from '#agent/domain/cloudevent.ts';
 import type { Lane } from '#agent/domain/lane.ts';
-import { LaneDrain } from './lane-drain.ts';
+import type { ConsumerCustody } from './consumer-custody.ts';
+import { LaneDrain, type Read } from './lane-drain.ts';
+import type { LineRate } from './line-rate.ts';
 import type { Batch, BatchLimits, Position, Source } from './source.ts';
+import type { Suspects } from './suspects.ts';
 import { Wakeup } from './wakeup.ts';
 
 export interface DrainReport {
-  sent(events: number): void;
+  sent(batch: Batch): void;
   acknowledged(lane: Lane, events: number): void;
   /** @param code 16: nobody subscribes; from 128: refused */
   refused(lane: Lane, events: number, code: number): void;
+  /** One event was given up: the broker takes others, and never this one. */
+  poison(lane: Lane, at: Position): void;
 }
 
 export interface DrainOptions {
@@ -29,6 +36,11 @@ export interface DrainOptions {
   readonly limits: BatchLimits;
   /** Publishes in flight. */
   readonly window: number;
+  /** Bounds the bytes in flight, and a batch to a part of them. */
+  readonly rate?: LineRate | undefined;
+  /** Absent: custody `broker`, what has its PUBACK is removed. */
+  readonly consumer?: ConsumerCustody | undefined;
+  readonly suspects: Suspects;
   /** How late a batch may be that is not full. */
   readonly lateMs: number;
   readonly report: DrainReport;
@@ -44,18 +56,26 @@ const removeEvery = 8;
 /** How long what is in flight is waited for at the end. */
 const finishMs = 500;
 
+/** MQTT 5 section 2.4: what a broker would answer to a packet beyond its limit, if it did not end the line. */
+export const packetTooLarge = 149;
+
+/** PUBACK reasons that speak of the one who sends, not of what is sent: MQTT 5 section 3.4.2.1. */
+const notAboutTheEvent: ReadonlySet<number> = new Set([noSubscriber, 135, 144, 151]);
+
 export class Drain {
   readonly #options: DrainOptions;
   readonly #lanes: readonly LaneDrain[];
   readonly #wakeup: Wakeup;
   readonly #removable = new Map<Lane, { readonly batches: number; readonly upto: Position }>();
-  readonly #removing = new Set<Promise<void>>();
+  readonly #removing = new Map<Lane, Promise<void>>();
   #cut: unknown;
 
   constructor(options: DrainOptions) {
+    const { lanes, consumer, suspects, clock, random } = options;
     this.#options = options;
-    this.#lanes = options.lanes.map((lane) => new LaneDrain(lane, options.clock, options.random));
-    this.#wakeup = new Wakeup(options.clock);
+    const custody = consumer ? 'consumer' : 'broker';
+    this.#lanes = lanes.map((lane) => new LaneDrain({ lane, custody, suspects, clock, random }));
+    this.#wakeup = new Wakeup(clock);
   }
 
   /** When the oldest publish without an answer was sent, monotonic. */
@@ -66,41 +86,60 @@ export class Drain {
 
   /** Until aborted. @throws what `publish` threw when the line was cut */
   async run(signal: AbortSignal): Promise<void> {
-    const { source } = this.#options;
-    const end = source.onAppend((lanes) => this.#appended(lanes));
+    const { source, consumer } = this.#options;
+    const endAppends = source.onAppend((lanes) => this.#appended(lanes));
+    const endCommits = consumer?.onCommitted((lane, epoch, ack) => this.#committed(lane, epoch, ack));
     try {
       while (!signal.aborted && this.#cut === undefined) await this.#step(signal);
       if (this.#cut === undefined) await this.#finish();
     } finally {
-      end();
-      for (const { lane } of this.#lanes) this.#remove(lane);
-      await Promise.all(this.#removing);
+      endAppends();
+      endCommits?.();
+      while (this.#removing.size > 0 || this.#removable.size > 0) {
+        for (const lane of this.#removable.keys()) this.#remove(lane);
+        await Promise.all(this.#removing.values());
+      }
     }
     if (this.#cut !== undefined && !signal.aborted) throw this.#cut;
   }
 
   async #step(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    const now = clock.monoMs();
-    const next = this.#isFull() ? undefined : this.#lanes.find(({ dueMonoMs }) => (dueMonoMs ?? Infinity) <= now);
+    const now = this.#options.clock.monoMs();
+    for (const lane of this.#lanes) if ((lane.stallMonoMs ?? Infinity) <= now) this.#stalled(lane);
+    const isFull = this.#isFull();
+    const next = isFull ? undefined : this.#lanes.find(({ dueMonoMs }) => (dueMonoMs ?? Infinity) <= now);
     if (next) {
       await this.#send(next, signal);
       return;
     }
-    const dues = this.#isFull() ? [] : this.#lanes.flatMap(({ dueMonoMs }) => dueMonoMs ?? []);
-    await this.#wakeup.wait(signal, dues.length > 0 ? Math.max(0, Math.min(...dues) - now) : undefined);
+    const times = this.#lanes.flatMap(({ dueMonoMs, stallMonoMs }) => [
+      ...(isFull || dueMonoMs === undefined ? [] : [dueMonoMs]),
+      ...(stallMonoMs === undefined ? [] : [stallMonoMs]),
+    ]);
+    await this.#wakeup.wait(signal, times.length > 0 ? Math.max(0, Math.min(...times) - now) : undefined);
   }
 
   #isFull(): boolean {
-    return this.#lanes.reduce((sum, { inFlight }) => sum + inFlight, 0) >= this.#options.window;
+    const { rate, window } = this.#options;
+    return (rate?.isFull ?? false) || this.#lanes.reduce((sum, { inFlight }) => sum + inFlight, 0) >= window;
+  }
+
+  #stalled(lane: LaneDrain): void {
+    this.#options.log.info('The consumer has not acknowledged for long: its events are sent again.', {
+      lane: lane.lane,
+      publishes: lane.uncommitted,
+    });
+    lane.stalled();
   }
 
   async #send(lane: LaneDrain, signal: AbortSignal): Promise<void> {
-    const { source, limits, clock, log } = this.#options;
-    lane.reading();
+    const { source, clock, log } = this.#options;
+    const read = lane.read(this.#limits());
     try {
-      const batch = await source.peek(lane.lane, lane.cursor, lane.isProbing ? { ...limits, maxEvents: 1 } : limits);
-      if (batch && !signal.aborted) void this.#publish(lane, batch);
+      const batch = await source.peek(lane.lane, read.after, read.limits);
+      if (signal.aborted) return;
+      if (batch && isWithin(batch, read)) void this.#publish(lane, batch, read);
+      else lane.nothing(read);
     } catch (thrown) {
       log.debug('The store cannot be read now.', { lane: lane.lane, reason: messageOf(thrown) });
       lane.appended(retryMs);
@@ -108,22 +147,62 @@ export class Drain {
     }
   }
 
+  #limits(): BatchLimits {
+    const { limits, rate } = this.#options;
+    if (!rate) return limits;
+    return { ...limits, maxBytes: Math.min(limits.maxBytes, rate.batchBytes) };
+  }
+
   /** Does not wait for the answer before it: the window does. Never rejects. */
-  async #publish(lane: LaneDrain, batch: Batch): Promise<void> {
-    const { topicOf, publish, report } = this.#options;
-    const entry = lane.sent(batch);
-    report.sent(batch.count);
+  async #publish(lane: LaneDrain, batch: Batch, read: Read): Promise<void> {
+    const { topicOf, publish, report, rate, clock, suspects } = this.#options;
+    const entry = lane.sent(batch, read);
+    report.sent(batch);
+    const flight = rate?.sent(batch.bytes.byteLength, clock.monoMs());
     try {
       const contentType = batch.count === 1 ? contentTypes.one : contentTypes.batch;
       const code = await publish(topicOf(batch.lane), batch.bytes, contentType);
+      if (flight) rate?.answered(flight, clock.monoMs());
       if (code === noSubscriber || code >= 128) {
         report.refused(batch.lane, batch.count, code);
+        if (lane.isProbing && !notAboutTheEvent.has(code)) {
+          suspects.failed(batch.lane, batch, code === packetTooLarge ? 'too-large' : 'refused');
+        }
         lane.refused(entry);
-      } else this.#acknowledged(lane, lane.acknowledged(entry));
+      } else await this.#taken(lane, batch, entry);
     } catch (thrown) {
-      this.#cut ??= thrown;
+      this.#cutBy(thrown);
     }
     this.#wakeup.ring();
+  }
+
+  async #taken(lane: LaneDrain, batch: Batch, entry: ReturnType<LaneDrain['sent']>): Promise<void> {
+    const { suspects, source, report, consumer, log } = this.#options;
+    const poison = suspects.taken(batch.lane, batch);
+    if (poison) {
+      try {
+        await source.setAside(batch.lane, poison);
+        report.poison(batch.lane, poison);
+      } catch (thrown) {
+        // nothing is removed before it is declared
+        log.debug('A poison event cannot be set aside now.', { lane: batch.lane, reason: messageOf(thrown) });
+        lane.refused(entry);
+        return;
+      }
+    }
+    const done = lane.acknowledged(entry);
+    if (consumer) report.acknowledged(batch.lane, batch.count);
+    else this.#acknowledged(lane, done);
+  }
+
+  /** An orderly end while an event is in flight may be that event's doing; silence and resets are the line's. */
+  #cutBy(thrown: unknown): void {
+    if (this.#cut !== undefined) return;
+    this.#cut = thrown;
+    if (!(thrown instanceof OutpostError) || thrown.context['orderly'] !== true) return;
+    for (const { lane, unanswered } of this.#lanes) {
+      if (unanswered) this.#options.suspects.failed(lane, unanswered, 'cut');
+    }
   }
 
   /** Not after every PUBACK: each removal is a commit, and what is read next would wait for it. */
@@ -136,13 +215,19 @@ export class Drain {
     );
     const batches = (this.#removable.get(lane.lane)?.batches ?? 0) + done.length;
     this.#removable.set(lane.lane, { batches, upto: { epoch: last.epoch, seq: last.last } });
-    if (batches >= removeEvery || lane.inFlight === 0) this.#remove(lane.lane);
+    this.#removeWhenDue(lane.lane);
+  }
+
+  #removeWhenDue(lane: Lane): void {
+    const isIdle = this.#lanes.find((drain) => drain.lane === lane)?.inFlight === 0;
+    if (isIdle || (this.#removable.get(lane)?.batches ?? 0) >= removeEvery) this.#remove(lane);
   }
 
   #remove(lane: Lane): void {
     const { source, log } = this.#options;
     const upto = this.#removable.get(lane)?.upto;
-    if (!upto) return;
+    // one at a time: the slower the disk, the more each of them takes away
+    if (!upto || this.#removing.has(lane)) return;
     this.#removable.delete(lane);
     // A removal that fails is made up for by the next one, or the events are sent again: they keep their identity.
     const removing = source
@@ -150,8 +235,16 @@ export class Drain {
       .catch((thrown: unknown) =>
         log.debug('What was acknowledged cannot be removed now.', { lane, reason: messageOf(thrown) }),
       )
-      .finally(() => this.#removing.delete(removing));
-    this.#removing.add(removing);
+      .finally(() => {
+        this.#removing.delete(lane);
+        this.#removeWhenDue(lane);
+      });
+    this.#removing.set(lane, removing);
+  }
+
+  #committed(lane: Lane, epoch: string, ack: LaneAck): void {
+    this.#lanes.find((drain) => drain.lane === lane)?.committed(epoch, ack);
+    this.#wakeup.ring();
   }
 
   #appended(touched: ReadonlySet<Lane>): void {
@@ -181,3 +274,6 @@ export class Drain {
     while (isBusy() && clock.monoMs() < until) await this.#wakeup.wait(never, until - clock.monoMs());
   }
 }
+
+const isWithin = ({ epoch, first }: Batch, { again }: Read): boolean =>
+  !again || (again.epoch === epoch && first <= again.last);

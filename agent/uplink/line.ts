@@ -1,18 +1,22 @@
 /**
  * One connection while it lives: drained into, watched, and ended with a goodbye.
  *
- *   presence -> drain ... until aborted -> what is in flight -> offline -> DISCONNECT
- *            -> watch: nothing heard for 1.5 keep-alives, or no PUBACK for as long: cut
+ *   subscribe -> presence -> drain ... until aborted -> what is in flight -> offline -> DISCONNECT
+ *                         -> watch: nothing heard for 1.5 keep-alives, or no PUBACK for as long: cut
+ *                         ... until another is to take its place -> what is in flight -> DISCONNECT
  */
 import type { Clock } from '#agent/core/clock.ts';
-import { OutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { MqttLine } from '#agent/core/mqtt.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Lane } from '#agent/domain/lane.ts';
-import { Drain, type DrainReport } from './drain.ts';
+import type { ConsumerCustody } from './consumer-custody.ts';
+import { Drain, type DrainReport, packetTooLarge } from './drain.ts';
+import { LineRate } from './line-rate.ts';
 import type { Source } from './source.ts';
+import type { Suspects } from './suspects.ts';
 import { Wakeup } from './wakeup.ts';
 
 export type LineRole = 'main' | 'alarm';
@@ -22,6 +26,8 @@ export interface LineReport extends DrainReport {
   proved(): void;
   /** It has lasted: the next failure begins with a short wait. */
   stable(): void;
+  /** What the line carries, as far as it is known. */
+  rate(rate: LineRate): void;
 }
 
 export interface LineOptions {
@@ -30,6 +36,10 @@ export interface LineOptions {
   readonly source: Source;
   readonly topicOf: (lane: Lane) => string;
   readonly presence: { readonly topic: string; say(online: boolean): string } | undefined;
+  /** Filters of what comes down; empty: nothing does. */
+  readonly subscriptions: readonly string[];
+  readonly consumer: ConsumerCustody | undefined;
+  readonly suspects: Suspects;
   readonly health: Health;
   readonly keepaliveMs: number;
   readonly report: LineReport;
@@ -48,12 +58,17 @@ const settleMs = 500;
 const goodbyeMs = 700;
 const stableMs = 10_000;
 
-/** Until aborted. @throws OutpostError that tells why the line was cut */
-export async function serveLine(options: LineOptions, signal: AbortSignal): Promise<void> {
+/**
+ * Until aborted: `signal` ends with a goodbye, `renew` in good order for another line that takes this one's place.
+ * @throws OutpostError that tells why the line was cut
+ */
+export async function serveLine(options: LineOptions, signal: AbortSignal, renew: AbortSignal): Promise<void> {
   const { line, report, clock } = options;
   const over = new AbortController();
-  const stop = AbortSignal.any([signal, over.signal]);
-  const drain = new Drain(drainOptions(options));
+  const stop = AbortSignal.any([signal, renew, over.signal]);
+  const rate = isAlarm(options) ? undefined : new LineRate(batchLimits.maxBytes);
+  if (rate) report.rate(rate);
+  const drain = new Drain(drainOptions(options, rate));
   const cut = async (): Promise<never> => {
     throw await line.closed;
   };
@@ -61,28 +76,40 @@ export async function serveLine(options: LineOptions, signal: AbortSignal): Prom
     () => report.stable(),
     () => undefined,
   );
-  const telling = tell(options, stop);
+  const listening = listen(options);
+  const telling = tell(options, rate, stop);
   const draining = drain.run(stop);
   const watching = watch(options, drain, stop);
   try {
     await Promise.race([draining, cut(), watching.then(async () => await draining)]);
-    if (signal.aborted) await goodbye(options);
+    if (signal.aborted || renew.aborted) await goodbye(options, signal.aborted);
   } finally {
     over.abort();
     line.destroy();
-    await Promise.all([lasts, telling, watching.catch(() => undefined)]);
+    await Promise.all([lasts, listening, telling, watching.catch(() => undefined), draining.catch(() => undefined)]);
   }
 }
 
-function drainOptions({ line, lanes, source, topicOf, report, clock, random, log }: LineOptions) {
-  const alone = lanes.length === 1 && lanes[0] === 'alarm';
-  const maxBytes = Math.min(batchLimits.maxBytes, line.maximumPacketBytes - 512);
+const isAlarm = ({ lanes }: LineOptions): boolean => lanes.length === 1 && lanes[0] === 'alarm';
+
+/** Topic, properties and the fixed header. */
+const aroundBytes = 256;
+
+function drainOptions(options: LineOptions, rate: LineRate | undefined) {
+  const { line, lanes, source, topicOf, consumer, suspects, report, clock, random, log } = options;
+  const alone = isAlarm(options);
+  const maxBytes = Math.min(batchLimits.maxBytes, line.maximumPacketBytes - aroundBytes);
   return {
     source,
     lanes,
     topicOf,
     publish: async (topic: string, payload: Uint8Array, contentType: string) =>
-      await line.publish(topic, payload, { contentType }),
+      payload.byteLength > line.maximumPacketBytes - aroundBytes
+        ? packetTooLarge
+        : await line.publish(topic, payload, { contentType }),
+    rate,
+    consumer,
+    suspects,
     limits: alone ? { maxEvents: 1, maxBytes } : { ...batchLimits, maxBytes },
     window: Math.min(largestWindow, line.receiveMaximum),
     lateMs: alone ? 0 : lateMs,
@@ -93,8 +120,23 @@ function drainOptions({ line, lanes, source, topicOf, report, clock, random, log
   };
 }
 
+/** Without the consumer's word events wait: a refused subscription is said, and the line goes on. */
+async function listen({ line, subscriptions, health, log }: LineOptions): Promise<void> {
+  if (subscriptions.length === 0) return;
+  try {
+    await line.subscribe(subscriptions);
+    health.clear('uplink-deaf', 'agent');
+  } catch (thrown) {
+    const { code, message, hint } = toOutpostError(thrown);
+    if (code === 'broker-closed') return;
+    log.warn('The broker refuses a subscription.', { subscriptions });
+    health.set('uplink-deaf', 'agent', `${message} [${code}] ${hint}`);
+  }
+}
+
 /** Says that it is here, again when health changes, and once a minute. */
-async function tell({ line, presence, health, report, clock, log }: LineOptions, signal: AbortSignal): Promise<void> {
+async function tell(options: LineOptions, rate: LineRate | undefined, signal: AbortSignal): Promise<void> {
+  const { line, presence, health, report, clock, log } = options;
   if (!presence) {
     // The alarm line has nothing to say: a ping's answer proves it.
     const connectedMonoMs = line.heardMonoMs;
@@ -109,7 +151,9 @@ async function tell({ line, presence, health, report, clock, log }: LineOptions,
   const end = health.onChange(() => wakeup.ring());
   try {
     while (!signal.aborted) {
+      const sentMonoMs = clock.monoMs();
       const code = await line.publish(presence.topic, presence.say(true), { retain: true, contentType: json });
+      rate?.roundTrip(clock.monoMs() - sentMonoMs);
       if (code >= 128) log.warn('The broker refuses the presence topic.', { reason: code });
       report.proved();
       await clock.sleep(settleMs, signal).catch(() => undefined);
@@ -143,11 +187,12 @@ async function watch({ line, keepaliveMs, clock }: LineOptions, drain: Drain, si
   }
 }
 
-async function goodbye({ line, presence, clock }: LineOptions): Promise<void> {
+async function goodbye({ line, presence, clock }: LineOptions, isLast: boolean): Promise<void> {
   const limit = new AbortController();
   const late = clock.sleep(goodbyeMs, limit.signal).catch(() => undefined);
   const say = async (): Promise<void> => {
-    if (presence) await line.publish(presence.topic, presence.say(false), { retain: true, contentType: json });
+    if (presence && isLast)
+      await line.publish(presence.topic, presence.say(false), { retain: true, contentType: json });
     await line.end();
   };
   await Promise.race([say().catch(() => undefined), late]);

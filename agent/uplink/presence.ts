@@ -3,6 +3,7 @@ import type { Clock } from '#agent/core/clock.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { MqttVersion } from '#agent/core/mqtt.ts';
 import { version } from '#agent/core/version.ts';
+import type { Custody } from './lane-drain.ts';
 import type { Source } from './source.ts';
 
 export interface PresenceOptions {
@@ -10,13 +11,12 @@ export interface PresenceOptions {
   readonly device: string;
   readonly health: Health;
   readonly clock: Clock;
+  readonly custody: Custody;
 }
-
-export const custody = 'broker';
 
 /** JSON. Numbers are decimal strings; `epochs` holds first and last of every lane that the store knows. */
 export function presence(options: PresenceOptions, online: boolean, protocol: MqttVersion): string {
-  const { source, device, health, clock } = options;
+  const { source, device, health, clock, custody } = options;
   return JSON.stringify({
     online,
     device,

@@ -38,6 +38,9 @@ export interface Source {
   readonly boot: number;
   readonly slots: readonly LaneNumbers[];
   peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined>;
-  ack(lane: Lane, upto: Position): Promise<void>;
+  /** Removes everything up to a place, save the ranges in `missing`. */
+  ack(lane: Lane, upto: Position, missing?: readonly (readonly [first: number, last: number])[]): Promise<void>;
+  /** Removes one event that the broker never takes, and declares it in the drop ledger. */
+  setAside(lane: Lane, at: Position): Promise<void>;
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }

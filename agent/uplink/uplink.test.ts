@@ -4,19 +4,13 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '#agent/core/clock.ts';
-import { Health } from '#agent/core/health.ts';
-import { type Log, silentLog } from '#agent/core/log.ts';
-import { systemRandom } from '#agent/core/random.ts';
+import type { Log } from '#agent/core/log.ts';
 import { checkEvent } from '#agent/domain/catalogue.ts';
-import type { Event } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { Mosquitto, startAedes, TestSubscriber } from '#agent/testing/broker.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
-import { uplinkSchema } from '#config/schema.ts';
-import { openOutbox, type Outbox } from '#agent/outbox/outbox.ts';
-import { Uplink } from './uplink.ts';
+import { depth, event, many, openStore, seqs, startUplink, upTo } from './test-rig.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -26,67 +20,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const event = (lane: Lane, n: number): Event => ({
-  kind: 'camera',
-  phase: 'start',
-  lane,
-  subject: 'camera/front',
-  wallMs: 1_795_334_400_000 + n,
-  monoMs: n,
-  data: { incident: `i-${n}`, condition: 'black', durationMs: n },
-});
-
-async function openStore(): Promise<Outbox> {
-  return await openOutbox({
-    path: folder,
-    device: 'robot-07',
-    maxSizeBytes: 64 * 1024 * 1024,
-    clock: systemClock,
-    log: silentLog,
-  });
-}
-
-/** An uplink that runs until disposed. */
-function startUplink(outbox: Outbox, config: Record<string, unknown>, log: Log = silentLog) {
-  const health = new Health(systemClock);
-  const options = {
-    outbox,
-    config: uplinkSchema.parse({ keepalive: '2s', ...config }),
-    device: 'robot-07',
-    health,
-    clock: systemClock,
-    random: systemRandom,
-    log,
-  };
-  const uplink = new Uplink(options);
-  const ending = new AbortController();
-  const running = uplink.run(ending.signal);
-  return {
-    uplink,
-    health,
-    async [Symbol.asyncDispose]() {
-      ending.abort();
-      await running;
-    },
-  };
-}
-
-const many = (lane: Lane, count: number, from = 1): Event[] =>
-  Array.from({ length: count }, (_none, index) => event(lane, from + index));
-
-const seqs = (events: readonly Record<string, unknown>[]): number[] =>
-  [...new Set(events.map(({ seq }) => Number(seq)))].toSorted((a, b) => a - b);
-const upTo = (count: number): number[] => Array.from({ length: count }, (_none, index) => index + 1);
 /** Waits until exactly these numbers of a lane have arrived, once or more often. */
 const arrive = async (subscriber: TestSubscriber, lane: Lane, numbers: readonly number[]): Promise<void> => {
   await eventually(() => seqs(subscriber.events(lane)).length >= numbers.length, `lane ${lane} arrived`);
   expect(seqs(subscriber.events(lane))).toEqual(numbers);
 };
-const depth = (outbox: Outbox): number => Object.values(outbox.state).reduce((sum, lane) => sum + lane.depth, 0);
-
 /** What every broker must show. */
 async function deliversEverything(url: string, protocol: string): Promise<void> {
-  await using outbox = await openStore();
+  await using outbox = await openStore(folder);
   await outbox.append([...many('event', 300), ...many('telemetry', 5), ...many('alarm', 3)]);
   await using subscriber = await TestSubscriber.connect(url);
   {
@@ -129,7 +70,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
 
   it('keeps to a receive maximum of two and sets content types', async () => {
     await using broker = await Mosquitto.start(['allow_anonymous true', 'max_inflight_messages 2']);
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await outbox.append(many('event', 500));
     await outbox.append([event('audit', 1)]);
     await using subscriber = await TestSubscriber.connect(broker.url, '#', { protocolVersion: 5 });
@@ -145,7 +86,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
 
   it('loses nothing when the broker is killed and comes back', async () => {
     await using broker = await Mosquitto.start();
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await using subscriber = await TestSubscriber.connect(broker.url);
     await using running = startUplink(outbox, { url: broker.url });
     await eventually(() => running.uplink.status.connected, 'connected');
@@ -154,7 +95,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
     await broker.kill();
     await outbox.append(many('event', 1000, 2001));
     await eventually(() => running.health.entries().some(({ code }) => code === 'uplink-down'), 'the line is down');
-    expect(running.uplink.status.connected).toBe(false);
+    await eventually(() => !running.uplink.status.connected, 'the main line is down, too');
     await broker.restart();
     await eventually(() => depth(outbox) === 0, 'the outbox is empty again');
     await eventually(() => running.health.worst() === 'ok', 'health is clean again');
@@ -167,7 +108,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
 
   it('keeps what nobody subscribes to, and delivers it when somebody does', async () => {
     await using broker = await Mosquitto.start();
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await outbox.append(many('event', 70));
     await using running = startUplink(outbox, { url: broker.url });
     const told = await eventually(
@@ -185,7 +126,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
 
   it('finds a broker that froze within one and a half keep-alives, and goes on when it is back', async () => {
     await using broker = await Mosquitto.start();
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await using subscriber = await TestSubscriber.connect(broker.url);
     await using running = startUplink(outbox, { url: broker.url, keepalive: '1s' });
     await eventually(() => running.uplink.status.connected, 'connected');
@@ -200,7 +141,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
 
   it('leaves the will when it is cut off', async () => {
     await using broker = await Mosquitto.start();
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await using subscriber = await TestSubscriber.connect(broker.url);
     await using running = startUplink(outbox, { url: broker.url });
     await eventually(() => subscriber.states().length > 0, 'online was said');
@@ -215,7 +156,7 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
     await using broker = await Mosquitto.start(['allow_anonymous false', 'password_file {folder}/passwords'], {
       passwords: '',
     });
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await outbox.append(many('event', 3));
     const lines: string[] = [];
     const log: Log = {
@@ -239,11 +180,28 @@ describeWith('the uplink and mosquitto (MQTT 5)', [needsProgram('mosquitto')], (
     expect(said).not.toMatch(/hunter-two|robot-user/);
   });
 
+  it('sets an event aside that is larger than the broker takes, declares it, and delivers the others', async () => {
+    await using broker = await Mosquitto.start(['allow_anonymous true', 'max_packet_size 20000']);
+    await using outbox = await openStore(folder);
+    await using subscriber = await TestSubscriber.connect(broker.url);
+    await outbox.append([...many('event', 3), event('event', 4, 'x'.repeat(30_000)), ...many('event', 3, 5)]);
+    await using running = startUplink(outbox, { url: broker.url });
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+    await arrive(subscriber, 'event', [1, 2, 3, 5, 6, 7]);
+    await eventually(() => subscriber.events('audit').length === 1, 'it is declared');
+    expect(subscriber.events('audit')[0]).toMatchObject({
+      type: 'outpost.dropped',
+      data: { lane: 'event', first: '4', last: '4', count: 1, reason: 'poison' },
+    });
+    expect(running.uplink.status.poison).toBe(1);
+    expect(running.codes()).toContain('uplink-poison');
+  });
+
   it('keeps events that the access list forbids, and delivers the others', async () => {
     await using broker = await Mosquitto.start(['allow_anonymous true', 'acl_file {folder}/acl'], {
       acl: 'topic readwrite outpost/v1/robot-07/up/event\ntopic readwrite outpost/v1/robot-07/up/state\ntopic read #\n',
     });
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await using subscriber = await TestSubscriber.connect(broker.url);
     await outbox.append([...many('telemetry', 5), ...many('event', 5)]);
     await using running = startUplink(outbox, { url: broker.url });
@@ -265,7 +223,7 @@ describe('the uplink and aedes (MQTT 3.1.1)', () => {
 
   it('says so when 5 is demanded', async () => {
     await using broker = await startAedes();
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await using running = startUplink(outbox, { url: broker.url, protocol: '5' });
     const error = await eventually(() => running.uplink.status.lastError, 'the refusal is told');
     expect(['broker-protocol', 'broker-closed', 'broker-refused']).toContain(error.code);
@@ -274,7 +232,7 @@ describe('the uplink and aedes (MQTT 3.1.1)', () => {
 
 describe('the uplink without a broker that works', () => {
   it('rests when none is configured, and ends when asked', async () => {
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await outbox.append(many('event', 2));
     await using running = startUplink(outbox, {});
     expect(running.uplink.status).toMatchObject({ connected: false, broker: undefined });
@@ -285,7 +243,7 @@ describe('the uplink without a broker that works', () => {
     const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    await using outbox = await openStore();
+    await using outbox = await openStore(folder);
     await outbox.append(many('event', 2));
     const told = async (config: Record<string, unknown>): Promise<string | undefined> => {
       await using running = startUplink(outbox, config);

@@ -1,0 +1,259 @@
+/**
+ * What waits, handed to a broker: by the outbox and the uplink with durable deletes, over TCP and mTLS, and by mosquitto's
+ * own bridge.
+ *
+ *   200,000 events -> uplink --------------------> mosquitto -> a subscriber
+ *   the same, as messages -> mosquitto =bridge===> mosquitto
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createConnection, createServer } from 'node:net';
+import { join } from 'node:path';
+import { systemClock } from '#agent/core/clock.ts';
+import { Health } from '#agent/core/health.ts';
+import { silentLog } from '#agent/core/log.ts';
+import { connectMqtt, type MqttLine } from '#agent/core/mqtt.ts';
+import { systemRandom } from '#agent/core/random.ts';
+import type { Outbox } from '#agent/outbox/outbox.ts';
+import { Uplink } from '#agent/uplink/uplink.ts';
+import { uplinkSchema } from '#config/schema.ts';
+import { fillTo, openBenchOutbox } from './bench-outbox-store.ts';
+import { type BenchRow, median } from './bench-row.ts';
+import { note } from './output.ts';
+
+const pollMs = 2;
+
+export async function drainRows(folder: string, events: number, rounds: number): Promise<readonly BenchRow[]> {
+  if (spawnSync('mosquitto', ['-h']).error) {
+    note('Without mosquitto the drain is left out.');
+    return [];
+  }
+  await makeCertificates(folder);
+  await using outbox = await openBenchOutbox(join(folder, 'drain'));
+  const [plain, tls, bridge]: [number[], number[], number[]] = [[], [], []];
+  for (let round = 1; round <= rounds; round += 1) {
+    plain.push(await drainRate(outbox, folder, events, false));
+    tls.push(await drainRate(outbox, folder, events, true));
+    bridge.push(await bridgeRate(folder, events));
+    const shown = [plain, tls, bridge].map((rates) => Math.round(rates.at(-1) ?? 0));
+    note(
+      `round ${round} of ${rounds}: drain ${shown[0]}, over mTLS ${shown[1]}, mosquitto bridge ${shown[2]} events/s`,
+    );
+  }
+  const row = (what: string, ours: number, against: number, goal: number): BenchRow => ({
+    what,
+    ours: Math.round(ours).toLocaleString('en'),
+    against: Math.round(against).toLocaleString('en'),
+    ratio: ours / against,
+    goal: `>= ${goal}`,
+    met: ours / against >= goal,
+  });
+  const count = events.toLocaleString('en');
+  return [
+    row(`drain of ${count} events of 1 KiB with durable deletes, events/s`, median(plain), 120_000, 1),
+    row('the same against a mosquitto bridge', median(plain), median(bridge), 2),
+    row('over mTLS against plain', median(tls), median(plain), 0.4),
+  ];
+}
+
+async function drainRate(outbox: Outbox, folder: string, events: number, isTls: boolean): Promise<number> {
+  await fillTo(outbox, events);
+  await using broker = await Broker.start(folder, isTls ? tlsLines(folder) : []);
+  await using subscriber = await Subscriber.start(broker.port, folder, isTls);
+  const certificates = isTls
+    ? { ca: join(folder, 'ca.crt'), certificate: join(folder, 'client.crt'), key: join(folder, 'client.key') }
+    : {};
+  const config = uplinkSchema.parse({ url: `${isTls ? 'mqtts' : 'mqtt'}://localhost:${broker.port}`, ...certificates });
+  const ending = new AbortController();
+  const uplink = new Uplink({
+    outbox,
+    config,
+    device: 'bench',
+    health: new Health(systemClock),
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  const running = uplink.run(ending.signal);
+  try {
+    while (outbox.state.event.depth === events) await systemClock.sleep(pollMs);
+    const [begin, from] = [systemClock.monoMs(), outbox.state.event.depth];
+    while (outbox.state.event.depth > 0 && subscriber.isThere) await systemClock.sleep(pollMs);
+    return (from * 1_000) / (systemClock.monoMs() - begin);
+  } finally {
+    ending.abort();
+    await running;
+  }
+}
+
+/** One mosquitto hands what it holds to another, as fast as it will. */
+async function bridgeRate(folder: string, events: number): Promise<number> {
+  await using broker = await Broker.start(folder, []);
+  await using subscriber = await Subscriber.start(broker.port, folder, false);
+  await using local = await Broker.start(folder, [
+    'connection up',
+    `address 127.0.0.1:${broker.port}`,
+    'topic # out 1',
+    'cleansession false',
+    'start_type automatic',
+    'restart_timeout 1',
+    'max_inflight_messages 1000',
+  ]);
+  broker.pause();
+  const line = await connect(local.port);
+  const payload = Buffer.alloc(1_024, 'x');
+  for (let sent = 0; sent < events; sent += 500) {
+    await Promise.all(Array.from({ length: 500 }, async () => await line.publish('bench', payload)));
+  }
+  await line.end();
+  const before = subscriber.bytes;
+  broker.resume();
+  while (subscriber.bytes === before) await systemClock.sleep(pollMs);
+  const [begin, from] = [systemClock.monoMs(), subscriber.bytes];
+  // what a bridge gives up itself never comes: the end is when nothing more does
+  let [last, lastAt] = [from, begin];
+  while (systemClock.monoMs() - lastAt < 2_000) {
+    if (subscriber.bytes > last) [last, lastAt] = [subscriber.bytes, systemClock.monoMs()];
+    await systemClock.sleep(pollMs);
+  }
+  return (((last - from) / (payload.length + 1)) * 1_000) / Math.max(1, lastAt - begin);
+}
+
+const connect = async (port: number): Promise<MqttLine> =>
+  await connectMqtt(
+    {
+      url: `mqtt://127.0.0.1:${port}`,
+      clientId: 'bench-feeder',
+      version: '5',
+      keepaliveMs: 60_000,
+      connectTimeoutMs: 10_000,
+      clock: systemClock,
+    },
+    new AbortController().signal,
+  );
+
+class Broker implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(port: number, child: ChildProcess) {
+    this.port = port;
+    this.#child = child;
+  }
+
+  static async start(folder: string, extra: readonly string[]): Promise<Broker> {
+    const port = await freePort();
+    const file = join(folder, `mosquitto-${port}.conf`);
+    const lines = [
+      `listener ${port} 127.0.0.1`,
+      'user root',
+      'allow_anonymous true',
+      'max_queued_messages 0',
+      'max_queued_bytes 0',
+      ...extra,
+    ];
+    await writeFile(file, `${lines.join('\n')}\n`);
+    const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' });
+    while (!(await accepts(port))) {
+      if (child.exitCode !== null) throw new Error(`mosquitto ended with ${child.exitCode}.`);
+      await systemClock.sleep(20);
+    }
+    return new Broker(port, child);
+  }
+
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endOf(this.#child);
+  }
+}
+
+/** mosquitto_sub: a broker without a subscriber would have nothing to do. */
+class Subscriber implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  bytes = 0;
+
+  get isThere(): boolean {
+    return this.#child.exitCode === null;
+  }
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.on('data', (part: Buffer) => {
+      this.bytes += part.length;
+    });
+  }
+
+  static async start(port: number, folder: string, isTls: boolean): Promise<Subscriber> {
+    const tls = [
+      '--cafile',
+      join(folder, 'ca.crt'),
+      '--cert',
+      join(folder, 'client.crt'),
+      '--key',
+      join(folder, 'client.key'),
+    ];
+    const options = ['-h', 'localhost', '-p', String(port), '-t', '#', '-q', '1', ...(isTls ? tls : [])];
+    const child = spawn('mosquitto_sub', options, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const subscriber = new Subscriber(child);
+    await systemClock.sleep(500);
+    return subscriber;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endOf(this.#child);
+  }
+}
+
+async function endOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exited;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = createConnection({ port, host: '127.0.0.1' });
+  return (await new Promise((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  }).finally(() => socket.destroy())) as boolean;
+}
+
+const tlsLines = (folder: string): string[] => [
+  `cafile ${join(folder, 'ca.crt')}`,
+  `certfile ${join(folder, 'server.crt')}`,
+  `keyfile ${join(folder, 'server.key')}`,
+  'require_certificate true',
+];
+
+/** A certificate authority for this run, a server and a client of it. */
+async function makeCertificates(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const openssl = (...parameters: readonly string[]): void => {
+    const { status, stderr } = spawnSync('openssl', parameters, { cwd: folder, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`openssl: ${stderr}`);
+  };
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', '2', '-subj', '/CN=bench-ca');
+  await writeFile(join(folder, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n');
+  for (const who of ['server', 'client']) {
+    openssl('req', ...key, '-keyout', `${who}.key`, '-out', `${who}.csr`, '-subj', `/CN=${who}`);
+    const signing = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names'];
+    openssl('x509', '-req', '-in', `${who}.csr`, ...signing, '-out', `${who}.crt`);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * A process that appends until it is told to stop, and says what each producer was told:
+ *
+ *   `open EPOCH` · `taken EPOCH LANE SEQ MARKER` · `refused CODE MARKER` · `closed`
+ *
+ *   node agent/faults/appender.ts FOLDER PREFIX [MAX_BYTES] [BOOT]          a line on stdin ends it in order
+ */
+import { openTestOutbox, testEvent, testHost } from '#agent/outbox/test-rig.ts';
+
+const [folder = '', prefix = '', maxBytes = '67108864', boot = 'boot-1'] = process.argv.slice(2);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const stopping = new AbortController();
+process.stdin.once('data', () => stopping.abort());
+
+const outbox = await openTestOutbox(folder, { maxSizeBytes: Number(maxBytes), host: testHost(boot) });
+say(`open ${outbox.epoch}`);
+await Promise.all(
+  ['alarm', 'submission', 'event', 'event', 'event', 'event', 'telemetry', 'media'].map(async (lane, producer) => {
+    for (let n = 0; !stopping.signal.aborted; n += 1) {
+      const marker = `${prefix}-${producer}-${n}`;
+      const event = testEvent(lane as 'event', n, 500);
+      try {
+        const [envelope] = await outbox.append([
+          { ...event, data: { ...event.data, incident: marker } } as typeof event,
+        ]);
+        say(`taken ${(envelope as { epoch?: string }).epoch} ${lane} ${envelope?.seq} ${marker}`);
+      } catch (thrown) {
+        say(`refused ${(thrown as { code?: string }).code ?? String(thrown)} ${marker}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      if (lane === 'alarm' || lane === 'submission') await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }),
+);
+await outbox[Symbol.asyncDispose]();
+say('closed');
+process.stdin.destroy();

@@ -1,0 +1,189 @@
+/** What a flipped bit, a cut log and an older store must not lead to. */
+import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqlite } from '#agent/core/sqlite.ts';
+import { commitsBeyondRecovery, confirmedLog, cutLog, mendLog } from './log-file.ts';
+import { agrees, laneSum, rowSum } from './sums.ts';
+import { numbers, openTestOutbox, range, testEvent, waiting } from './test-rig.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'outpost-damage-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+const frameBytes = 24 + 8_192;
+
+/** A store as a killed process leaves it: 20 commits in the log. */
+async function killed(): Promise<string> {
+  const path = join(folder, 'killed');
+  await using outbox = await openTestOutbox(join(folder, 'live'));
+  for (const n of range(1, 20)) await outbox.append([testEvent('event', n, 300)]);
+  cpSync(join(folder, 'live'), path, { recursive: true });
+  return path;
+}
+
+async function flip(file: string, at: number): Promise<void> {
+  const handle = await open(file, 'r+');
+  const byte = Buffer.alloc(1);
+  await handle.read(byte, 0, 1, at);
+  byte[0] = (byte[0] ?? 0) ^ 0x20;
+  await handle.write(byte, 0, 1, at);
+  await handle.close();
+}
+
+describe('the log', () => {
+  it('is whole after a kill', async () => {
+    expect(commitsBeyondRecovery(join(await killed(), 'outbox.db'))).toBe(0);
+    expect(commitsBeyondRecovery(join(folder, 'nothing.db'))).toBe(0);
+  });
+
+  it.each([
+    ['in its header', 26],
+    ['in the salt of a frame', 32 + 4 * frameBytes + 9],
+    ['in a page', 32 + 6 * frameBytes + 8_000],
+  ])('with a flipped bit %s costs no acknowledged event without a word', async (_title, at) => {
+    const path = await killed();
+    const database = join(path, 'outbox.db');
+    await flip(`${database}-wal`, at);
+    expect(commitsBeyondRecovery(database)).toBeGreaterThan(1);
+    await using outbox = await openTestOutbox(path);
+    const events = await waiting(outbox, 'event');
+    const declared = (await waiting(outbox, 'audit')).flatMap(({ data }) =>
+      range(Number(data['first']), Number(data['last'])),
+    );
+    expect([...new Set([...numbers(events), ...declared])].toSorted((a, b) => a - b)).toEqual(range(1, 20));
+    for (const { seq, data } of events) expect(data['incident']).toBe(`i-${seq}`);
+    const [fresh] = await outbox.append([testEvent('event', 21)]);
+    expect(fresh?.seq).toBe(1n);
+    expect(readdirSync(path).filter((name) => /damaged-.*\.db$/.test(name))).toHaveLength(1);
+  });
+
+  it('after a power cut ends where it was torn: numbers of the last commit are not given again', async () => {
+    const path = await killed();
+    const end = confirmedLog(join(path, 'outbox.db'))?.bytes ?? 0;
+    await flip(join(path, 'outbox.db-wal'), end - 100);
+    await rm(join(path, 'outbox.pid'));
+    const events = await (async () => {
+      await using outbox = await openTestOutbox(path);
+      const [fresh] = await outbox.append([testEvent('event', 1)]);
+      expect(fresh?.seq).toBe(1n);
+      expect(await waiting(outbox, 'audit')).toEqual([]);
+      return await waiting(outbox, 'event');
+    })();
+    expect(numbers(events)).toEqual([...range(1, 19), 1]);
+    expect(new Set(events.map(({ epoch }) => epoch)).size).toBe(2);
+    expect(readdirSync(path).filter((name) => name.includes('damaged'))).toEqual([]);
+  });
+
+  it('mended is read by SQLite to its end', async () => {
+    const database = join(await killed(), 'outbox.db');
+    await flip(`${database}-wal`, 32 + 3 * frameBytes + 4_000);
+    mendLog(database);
+    expect(commitsBeyondRecovery(database)).toBe(0);
+    const db = openSqlite(database, { busyMs: 0 });
+    expect(db.prepare("SELECT last_seq FROM lane WHERE lane = 'event'").pluck().get()).toBe(20);
+    db.close();
+  });
+
+  it('is cut back to what was confirmed, and only when it is the same log', async () => {
+    const path = await killed();
+    const database = join(path, 'outbox.db');
+    const confirmed = confirmedLog(database);
+    const { size } = await stat(`${database}-wal`);
+    expect(confirmed?.bytes).toBeGreaterThan(20 * frameBytes);
+    expect(confirmed?.bytes).toBeLessThan(size);
+    const before = { bytes: (confirmed?.bytes ?? 0) - 2 * frameBytes, salts: confirmed?.salts ?? '' };
+    cutLog(database, { ...before, salts: '0000000000000000' });
+    expect((await stat(`${database}-wal`)).size).toBe(size);
+    cutLog(database, before);
+    expect((await stat(`${database}-wal`)).size).toBe(before.bytes);
+    await using outbox = await openTestOutbox(path);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual(range(1, 19));
+  });
+});
+
+describe('a row', () => {
+  it('whose text is not what was written is given up alone, and declared', async () => {
+    const path = join(folder, 'store');
+    const epoch = await (async () => {
+      await using outbox = await openTestOutbox(path);
+      await outbox.append(range(1, 9).map((n) => testEvent('event', n)));
+      return outbox.epoch;
+    })();
+    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+    db.exec("UPDATE outbox SET json = replace(json, 'i-4', 'i-5') WHERE json LIKE '%i-4%'");
+    db.exec('UPDATE outbox SET boot = 9 WHERE id % 1099511627776 = 7');
+    db.close();
+    await using outbox = await openTestOutbox(path);
+    expect(outbox.epoch).toBe(epoch);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 8, 9]);
+    expect(outbox.state.event.depth).toBe(7);
+    expect((await waiting(outbox, 'audit')).map(({ data }) => [data['first'], data['last'], data['reason']])).toEqual([
+      ['4', '4', 'corrupt'],
+      ['7', '7', 'corrupt'],
+    ]);
+  });
+
+  it('of version 1 has no checksum, and is believed', async () => {
+    const path = join(folder, 'store');
+    {
+      await using outbox = await openTestOutbox(path);
+      await outbox.append(range(1, 3).map((n) => testEvent('event', n)));
+    }
+    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+    db.exec('DROP INDEX outbox_expiry; ALTER TABLE outbox DROP COLUMN sum; ALTER TABLE lane DROP COLUMN sum');
+    db.pragma('user_version = 1');
+    db.close();
+    await using outbox = await openTestOutbox(path);
+    await outbox.append([testEvent('event', 4)]);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual(range(1, 4));
+  });
+
+  it('and a lane are summed over everything that says what they are', () => {
+    const facts = { id: 2 ** 40 + 7, boot: 3, monoMs: 99, keep: 0 };
+    const sums = [
+      facts,
+      { ...facts, id: 7 },
+      { ...facts, boot: 4 },
+      { ...facts, monoMs: 98 },
+      { ...facts, keep: 1 },
+    ].map((each) => rowSum(each, '{"é":1}'));
+    expect(new Set(sums).size).toBe(5);
+    expect(rowSum(facts, Buffer.from('{"é":1}'))).toBe(sums[0]);
+    const lane = { slot: 1, epoch: 'e', lane: 'event', last: 9, acked: 2, depth: 7, bytes: 700 };
+    expect(laneSum(lane)).not.toBe(laneSum({ ...lane, last: 8 }));
+    expect(agrees(null, () => 1)).toBe(true);
+    expect(agrees(2, () => 1)).toBe(false);
+  });
+});
+
+it('a counter that went back begins a new epoch: no number is given twice', async () => {
+  const path = join(folder, 'store');
+  const epoch = await (async () => {
+    await using outbox = await openTestOutbox(path);
+    await outbox.append(range(1, 5).map((n) => testEvent('event', n)));
+    return outbox.epoch;
+  })();
+  const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+  db.exec("UPDATE lane SET last_seq = 2 WHERE lane = 'event'");
+  db.close();
+  await using outbox = await openTestOutbox(path);
+  const [fresh] = await outbox.append([testEvent('event', 6)]);
+  expect([outbox.epoch === epoch, fresh?.seq]).toEqual([false, 1n]);
+  expect(numbers(await waiting(outbox, 'event'))).toEqual([...range(1, 5), 1]);
+});
+
+it('a lock file that is no lock keeps nobody out', async () => {
+  const path = join(folder, 'store');
+  await (await openTestOutbox(path))[Symbol.asyncDispose]();
+  await writeFile(join(path, 'outbox.lock'), Buffer.alloc(9_000, 7));
+  await using outbox = await openTestOutbox(path);
+  await outbox.append([testEvent('event', 1)]);
+  expect(existsSync(join(path, 'outbox.lock'))).toBe(true);
+});
