@@ -223,10 +223,8 @@ class Eye {
         turn[Symbol.dispose]();
         break;
       }
-      const detecting = detector.detect(frame, minScore).finally(() => {
-        frame[Symbol.dispose]();
-        turn[Symbol.dispose]();
-      });
+      const detecting = detector.detect(frame, minScore).finally(() => turn[Symbol.dispose]());
+      frame[Symbol.dispose]();
       const before = inOrder;
       inOrder = detecting.then(async (detected) => {
         await before;

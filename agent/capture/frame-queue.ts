@@ -1,12 +1,12 @@
 /**
- * Frames between a decoder and its one reader, in a bounded pool of shared memory.
+ * Frames between a decoder and its one reader, in a bounded pool of memory.
  *
  *   decoder --slot(), deliver()--> [ newest: one waits, the newest wins | every: all wait, no slot: decoder waits ] --next()--> reader
  *      ^---------------------------------- disposed frames give their slot back ------------------------------------------'
  */
 import type { CaptureTime, Frame, FrameFormat, PictureSize } from '#agent/domain/frame.ts';
 
-export type Slot = Uint8Array<SharedArrayBuffer>;
+export type Slot = Uint8Array<ArrayBuffer>;
 
 /** One is being filled, one waits, four are in work. */
 const poolSize = 6;
@@ -33,7 +33,7 @@ export class FrameQueue {
   constructor(options: FrameQueueOptions) {
     this.#options = options;
     const { width, height } = options.format;
-    this.#free = Array.from({ length: poolSize }, () => new Uint8Array(new SharedArrayBuffer(3 * width * height)));
+    this.#free = Array.from({ length: poolSize }, () => new Uint8Array(3 * width * height));
   }
 
   /** Frames that the decoder made, dropped ones too: the next frame's number. */

@@ -221,7 +221,7 @@ describe('FrameAssembler', () => {
 
 describe('openFramePipe', () => {
   it('carries bytes into the memory that the reader names, stops and goes on, and closes with its far end', async () => {
-    const memory = new Uint8Array(new SharedArrayBuffer(8));
+    const memory = new Uint8Array(8);
     const beyond = new Uint8Array(4);
     let filled = 0;
     const { near, far } = await openFramePipe({

@@ -44,8 +44,8 @@ export interface Frame extends Disposable {
   readonly format: FrameFormat;
   /** Size of the camera's own picture, before it was fitted. */
   readonly source: PictureSize;
-  /** 3 x height x width bytes in shared memory, valid until disposed. */
-  readonly bytes: Uint8Array<SharedArrayBuffer>;
+  /** 3 x height x width bytes, valid until disposed. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /** Where the source picture lies inside the fitted one: scale (input pixels a source pixel) and offset (input pixels). */

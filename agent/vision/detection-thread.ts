@@ -1,7 +1,7 @@
 /**
  * The thread that owns the model: its calls block, so they block nothing else.
  *
- *   child's main thread --frame bytes in shared memory--> this thread --detections--> child's main thread
+ *   child's main thread ==input tensor==> this thread --detections, and the tensor's memory back--> child's main thread
  */
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { toOutpostError } from '#agent/core/errors.ts';
@@ -24,7 +24,8 @@ export interface DetectionThreadData {
 export interface DetectFrame {
   readonly id: number;
   readonly kind: 'frame';
-  readonly bytes: Uint8Array;
+  /** Filled; its memory is handed over, and comes back with the reply. */
+  readonly input: Float32Array<ArrayBuffer>;
   readonly source: PictureSize;
   readonly minScore: number;
 }
@@ -43,6 +44,7 @@ export type ThreadReply =
       readonly kind: 'frame';
       readonly detections: readonly Detection[];
       readonly inferenceMs: number;
+      readonly input: Float32Array<ArrayBuffer>;
     }
   | { readonly id: number; readonly kind: 'people'; readonly boxes: readonly Box[] }
   | {
@@ -74,7 +76,8 @@ export async function runDetectionThread(data: DetectionThreadData): Promise<voi
   let last: Promise<void> = Promise.resolve();
   port.on('message', (request: ThreadRequest) => {
     last = last.then(async () => {
-      port.postMessage(await answer(detector, data, request));
+      const reply = await answer(detector, data, request);
+      port.postMessage(reply, reply.kind === 'frame' ? [reply.input.buffer] : []);
     });
   });
   port.postMessage({ kind: 'ready', loadMs: performance.now() - startedAt } satisfies ThreadGreeting);
@@ -85,9 +88,9 @@ async function answer(detector: Detector, data: DetectionThreadData, request: Th
   try {
     if (request.kind === 'people')
       return { id, kind: 'people', boxes: await findPeople(detector, data.model, request.jpeg) };
-    const { bytes, source, minScore } = request;
-    const { detections, inferenceMs } = await detector.detect(bytes, source, { minScore, labels: data.labels });
-    return { id, kind: 'frame', detections, inferenceMs };
+    const { input, source, minScore } = request;
+    const { detections, inferenceMs } = await detector.detectIn(input, source, { minScore, labels: data.labels });
+    return { id, kind: 'frame', detections, inferenceMs, input };
   } catch (thrown) {
     return { id, kind: 'failed', ...failure(thrown) };
   }

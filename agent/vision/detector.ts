@@ -1,15 +1,15 @@
 /**
  * One frame in, its detections out.
  *
- *   planes --normalise--> tensor --session--> outputs --head--> candidates --NMS--> un-letterbox --> Detection[]
+ *   planes --fillInput--> tensor --session--> outputs --head--> candidates --NMS--> un-letterbox --> Detection[]
  */
-import { OutpostError } from '#agent/core/errors.ts';
 import type { Box } from '#agent/domain/box.ts';
 import type { Detection } from '#agent/domain/detection.ts';
 import { type FitGeometry, type PictureSize, fitGeometry } from '#agent/domain/frame.ts';
 import { nonMaximumSuppression } from '#models/heads/nms.ts';
 import { heads } from '#models/heads/registry.ts';
 import { type Candidate, type Model, frameFormat } from '#models/model.ts';
+import { fillInput, inputLength } from './input.ts';
 import type { Session } from './session.ts';
 
 export interface DetectOptions {
@@ -33,17 +33,11 @@ export class Detector {
   readonly #session: Session;
   readonly #model: Model;
   readonly #input: Float32Array;
-  /** Frames lie in shared memory, where V8 converts value by value: copied first, it takes a fifth of the time. */
-  readonly #own: Uint8Array;
-  readonly #isPlain: boolean;
 
   constructor(session: Session, model: Model) {
-    const { width, height, mean, std } = model.manifest.input;
     this.#session = session;
     this.#model = model;
-    this.#input = new Float32Array(3 * height * width);
-    this.#own = new Uint8Array(this.#input.length);
-    this.#isPlain = mean.every((value) => value === 0) && std.every((value) => value === 1);
+    this.#input = new Float32Array(inputLength(model));
   }
 
   /**
@@ -53,10 +47,19 @@ export class Detector {
    * @throws OutpostError `frame-misfit`, and those of `Session.run`
    */
   async detect(bytes: Uint8Array, source: PictureSize, options: DetectOptions = {}): Promise<Detected> {
+    fillInput(this.#input, bytes, source, this.#model);
+    return await this.detectIn(this.#input, source, options);
+  }
+
+  /**
+   * One at a time.
+   * @param input what `fillInput` wrote
+   * @throws OutpostError those of `Session.run`
+   */
+  async detectIn(input: Float32Array, source: PictureSize, options: DetectOptions = {}): Promise<Detected> {
     const { manifest, labels } = this.#model;
-    this.#fill(bytes, source);
     const startedAt = performance.now();
-    const outputs = await this.#session.run(this.#input);
+    const outputs = await this.#session.run(input);
     const inferenceMs = performance.now() - startedAt;
 
     const candidates = heads[manifest.head].decode(outputs, manifest, options.minScore ?? manifest.thresholds.low);
@@ -69,30 +72,6 @@ export class Detector {
       box: toPicture(candidate, geometry, source),
     }));
     return { detections, inferenceMs };
-  }
-
-  #fill(bytes: Uint8Array, source: PictureSize): void {
-    if (bytes.length !== this.#input.length || !(source.width > 0 && source.height > 0)) {
-      throw new OutpostError(
-        'frame-misfit',
-        `A frame of ${bytes.length} bytes from ${source.width} x ${source.height}; the model takes ${this.#input.length} bytes.`,
-      );
-    }
-    this.#own.set(bytes);
-    if (this.#isPlain) {
-      this.#input.set(this.#own);
-      return;
-    }
-    const { mean, std } = this.#model.manifest.input;
-    const plane = bytes.length / 3;
-    for (const channel of [0, 1, 2] as const) {
-      const scale = 1 / std[channel];
-      const shift = -mean[channel] / std[channel];
-      const end = (channel + 1) * plane;
-      for (let index = channel * plane; index < end; index += 1) {
-        this.#input[index] = (this.#own[index] ?? 0) * scale + shift;
-      }
-    }
   }
 }
 

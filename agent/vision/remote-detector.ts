@@ -5,7 +5,9 @@ import { startThread } from '#agent/core/program.ts';
 import type { Box } from '#agent/domain/box.ts';
 import type { Detection } from '#agent/domain/detection.ts';
 import type { Frame } from '#agent/domain/frame.ts';
+import type { Model } from '#models/model.ts';
 import type { DetectionThreadData, ThreadGreeting, ThreadReply, ThreadRequest } from './detection-thread.ts';
+import { fillInput, inputLength } from './input.ts';
 
 interface Waiting {
   readonly resolve: (reply: ThreadReply) => void;
@@ -23,12 +25,16 @@ export interface DetectedFrame {
 export class RemoteDetector implements AsyncDisposable {
   readonly loadMs: number;
   readonly #worker: Worker;
+  readonly #model: Model;
   readonly #waiting = new Map<number, Waiting>();
+  /** Memory of input tensors that are not in use: filled here, while the thread is at work on the one before. */
+  readonly #inputs: Float32Array<ArrayBuffer>[] = [];
   #lastId = 0;
   #broken: OutpostError | undefined;
 
-  private constructor(worker: Worker, loadMs: number) {
+  private constructor(worker: Worker, model: Model, loadMs: number) {
     this.#worker = worker;
+    this.#model = model;
     this.loadMs = loadMs;
     worker.on('message', (reply: ThreadReply) => this.#settle(reply));
     worker.on('error', (cause) => this.#break(new OutpostError('vision-thread-ended', undefined, { cause })));
@@ -42,15 +48,18 @@ export class RemoteDetector implements AsyncDisposable {
       worker.once('message', resolve);
       worker.once('error', reject);
     });
-    if (greeting.kind === 'ready') return new RemoteDetector(worker, greeting.loadMs);
+    if (greeting.kind === 'ready') return new RemoteDetector(worker, data.model, greeting.loadMs);
     await worker.terminate();
     throw new OutpostError(greeting.code, greeting.message, { hint: greeting.hint });
   }
 
-  /** Reads the frame's bytes in place: dispose the frame only after this has settled. */
+  /** Reads the frame's bytes before it returns: the frame may be disposed then. */
   async detect(frame: Frame, minScore: number): Promise<DetectedFrame> {
-    const reply = await this.#ask({ kind: 'frame', bytes: frame.bytes, source: frame.source, minScore });
+    const input = this.#inputs.pop() ?? new Float32Array(inputLength(this.#model));
+    fillInput(input, frame.bytes, frame.source, this.#model);
+    const reply = await this.#ask({ kind: 'frame', input, source: frame.source, minScore }, [input.buffer]);
     if (reply.kind !== 'frame') throw new OutpostError('internal', 'The detection thread gave the wrong answer.');
+    this.#inputs.push(reply.input);
     return reply;
   }
 
@@ -65,12 +74,12 @@ export class RemoteDetector implements AsyncDisposable {
     await this.#worker.terminate();
   }
 
-  async #ask(request: WithoutId<ThreadRequest>): Promise<ThreadReply> {
+  async #ask(request: WithoutId<ThreadRequest>, handedOver: readonly ArrayBuffer[] = []): Promise<ThreadReply> {
     if (this.#broken) throw this.#broken;
     const id = (this.#lastId += 1);
     return await new Promise<ThreadReply>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, ...request });
+      this.#worker.postMessage({ id, ...request }, handedOver);
     });
   }
 

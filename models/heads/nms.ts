@@ -22,9 +22,10 @@ export function nonMaximumSuppression(candidates: readonly Candidate[], iou: num
   const ordered = [...candidates].sort((a, b) => b.score - a.score).slice(0, maxCandidates);
   const keptByLabel = new Map<number, Candidate[]>();
   return ordered.filter((candidate) => {
-    const kept = keptByLabel.get(candidate.label) ?? [];
-    if (kept.some((other) => overlap(candidate, other) > iou)) return false;
-    keptByLabel.set(candidate.label, [...kept, candidate]);
+    const kept = keptByLabel.get(candidate.label);
+    if (kept?.some((other) => overlap(candidate, other) > iou)) return false;
+    if (kept) kept.push(candidate);
+    else keptByLabel.set(candidate.label, [candidate]);
     return true;
   });
 }
