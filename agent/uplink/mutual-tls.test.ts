@@ -120,11 +120,12 @@ describeWith('mutual TLS with mosquitto, by the example', [needsProgram('mosquit
     await eventually(() => running.codes().length === 0, 'the new one is in use');
     await producing;
     await eventually(() => running.uplink.status.connected, 'connected again');
-    await eventually(() => consumer.has(epoch, 'event') === appended, 'everything is there');
+    // As a sink does, while they come: a device does not send more than 128 publishes ahead of the consumer's word.
     await eventually(async () => {
       await consumer.say();
       return depth(outbox) === 0;
     }, 'the outbox is empty');
+    expect(consumer.has(epoch, 'event')).toBe(appended);
     expect(running.uplink.status.lastError).toBeUndefined();
   });
 
