@@ -7,7 +7,7 @@
  */
 import { Socket } from 'node:net';
 import { Camera } from '#agent/capture/camera.ts';
-import { findFfmpeg } from '#agent/capture/ffmpeg.ts';
+import { type Ffmpeg, findFfmpeg } from '#agent/capture/ffmpeg.ts';
 import { Channel } from '#agent/core/channel.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { toOutpostError } from '#agent/core/errors.ts';
@@ -46,13 +46,16 @@ export async function runInference(): Promise<void> {
   // A terminal's Ctrl-C reaches the whole group; the agent says when to stop.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => stopping.abort());
+  // Asked before anybody needs it: it takes as long as the agent takes to open its store.
+  const ffmpeg = findFfmpeg();
+  ffmpeg.catch(() => undefined);
   let working: Promise<void> | undefined;
   let eye: Eye | undefined;
   for await (const { body } of agent.messages()) {
     if (body.type === 'stop') break;
     if (body.type === 'picture') void eye?.answerPicture(body);
     if (body.type === 'configure' && !working) {
-      eye = new Eye(body, agent);
+      eye = new Eye(body, agent, ffmpeg);
       working = work(eye, agent, stopping.signal);
     }
   }
@@ -83,14 +86,16 @@ function tellFailure(agent: Agent, thrown: unknown): void {
 class Eye {
   readonly #configure: Configure;
   readonly #agent: Agent;
+  readonly #ffmpeg: Promise<Ffmpeg>;
   readonly #log: Log;
   readonly #cameras = new Map<string, Camera>();
   readonly #recent = new Map<string, RecentTracks>();
   #detector: RemoteDetector | undefined;
 
-  constructor(configure: Configure, agent: Agent) {
+  constructor(configure: Configure, agent: Agent, ffmpeg: Promise<Ffmpeg>) {
     this.#configure = configure;
     this.#agent = agent;
+    this.#ffmpeg = ffmpeg;
     this.#log = createLog(configure.logLevel, { process: 'vision' });
   }
 
@@ -99,7 +104,7 @@ class Eye {
     const opening = RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels });
     // Cameras open while the model loads; what it throws is thrown where it is needed.
     opening.catch(() => undefined);
-    const ffmpeg = await findFfmpeg();
+    const ffmpeg = await this.#ffmpeg;
     const turns = new Turns(framesInWork[frames]);
     const watching = cameras.filter(({ enabled }) => enabled);
     for (const config of watching) {

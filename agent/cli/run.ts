@@ -1,5 +1,6 @@
 /** `outpost run`: the agent, until it is told to stop. */
 import { Command } from 'commander';
+import type { Model } from '#models/model.ts';
 import { modelOf, untilStopped } from './running.ts';
 
 const examples = `
@@ -22,12 +23,16 @@ export const runCommand = (): Command =>
     .action(run);
 
 async function run({ config: file, profile }: RunOptions): Promise<void> {
+  // It loads beside us: the first detection comes a third of a second earlier.
+  const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
+  using child = new WaitingChild();
   const { loadConfig } = await import('#config/load.ts');
   const { config } = await loadConfig({ ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
   const stop = untilStopped();
-  // It loads beside us: the first detection comes a fifth of a second earlier.
-  const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
-  using child = config.cameras.some(({ enabled }) => enabled) ? new WaitingChild() : undefined;
+  if (!config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
+  let model: Promise<Model> | undefined = modelOf(config, undefined);
+  // What it throws is thrown where it is used.
+  model.catch(() => undefined);
   const [{ Outpost }, { createLog }, { systemClock }, { systemRandom }] = await Promise.all([
     import('#agent/outpost.ts'),
     import('#agent/core/log.ts'),
@@ -36,7 +41,11 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   ]);
   await using outpost = await Outpost.open({
     config,
-    model: async () => await modelOf(config, undefined),
+    model: async () => {
+      const found = model ?? modelOf(config, undefined);
+      model = undefined;
+      return await found;
+    },
     clock: systemClock,
     random: systemRandom,
     log: createLog(config.log.level, { device: config.device.id }),

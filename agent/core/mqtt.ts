@@ -7,7 +7,7 @@
  *
  * mqtt.js alone reconnects, sends its memory again, and takes PUBACK 16 for success: none of that is used here.
  */
-import { connect as openClient, type IClientOptions, type MqttClient } from 'mqtt';
+import type { IClientOptions, MqttClient } from 'mqtt';
 import type { Clock } from './clock.ts';
 import { messageOf, OutpostError } from './errors.ts';
 import { closeError, connectError } from './mqtt-errors.ts';
@@ -167,6 +167,9 @@ export class MqttLine {
 
 /** @throws OutpostError `broker-…` with the reason; the signal's reason when aborted */
 export async function connectMqtt(options: MqttOptions, signal: AbortSignal): Promise<MqttLine> {
+  signal.throwIfAborted();
+  // Loaded with the first line: an agent sees before it tells.
+  const { connect: openClient } = await import('mqtt');
   signal.throwIfAborted();
   const client = openClient(options.url, clientOptions(options));
   receiveFrom(client, options.receive);
