@@ -23,12 +23,12 @@ export const runCommand = (): Command =>
     .action(run);
 
 async function run({ config: file, profile }: RunOptions): Promise<void> {
+  const stop = untilStopped();
   // It loads beside us: the first detection comes a third of a second earlier.
   const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
   using child = new WaitingChild();
   const { loadConfig } = await import('#config/load.ts');
   const { config } = await loadConfig({ ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
-  const stop = untilStopped();
   if (!config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
   let model: Promise<Model> | undefined = modelOf(config, undefined);
   // What it throws is thrown where it is used.
