@@ -32,7 +32,7 @@ export class AgentProcess implements AsyncDisposable {
     const child = spawn(program, [...leading, 'run', '--config', file], {
       cwd: place,
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, OUTPOST_MODELS: testData('models') },
+      env: { ...process.env, OUTPOST_MODELS: testData('models'), HOME: join(place, 'home') },
     });
     return new AgentProcess(place, child);
   }

@@ -1,4 +1,5 @@
 /** The whole agent against real footage, a real model and a real broker, with the faults of the field. */
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -67,6 +68,9 @@ describeWith('the agent', [needsData('video', 'vtest.avi'), needsData('models', 
     expect((await readFile(join(agent.folder, 'evidence', picture as string))).subarray(0, 3)).toEqual(
       Buffer.from([0xff, 0xd8, 0xff]),
     );
+
+    // The inference runtime would keep a telemetry database there.
+    expect(existsSync(join(agent.folder, 'home'))).toBe(false);
 
     const children = descendants(agent.pid);
     expect(children.length).toBeGreaterThanOrEqual(2);
