@@ -25,6 +25,7 @@ it.each([
   [['--devices', '1', '--broker', 'http://localhost'], 3],
   [['--devices', '1', '--consumer', 'x'], 3],
   [['--devices', '1', '--root', 'other'], 3],
+  [['--devices', '1', '--password-file', '/nowhere'], 3],
   [['--devices', '1', '--broker', 'mqtts://localhost', '--outages', '10s/3s'], 3],
 ])('refuses %j', (words, code) => {
   const { status, stderr } = simulate(...words);

@@ -1,5 +1,5 @@
 /** `outpost simulate`: what is not there, made of the real parts. So far a fleet, to size a broker and a sink. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '#agent/core/duration.ts';
 import type { FleetProgress, FleetReport } from './fleet/fleet.ts';
 import { type Outage, parseOutages } from './fleet/outages.ts';
@@ -18,9 +18,10 @@ Examples:
 A device is the real outbox and uplink: a folder, a thread with its store (some 25 MiB of memory), two connections. The
 stores lie in a temporary folder, which is removed. Each may hold --store-size, of which a sixteenth, 16 MiB at most,
 is a reserve file that is really written. Of fifty events, about 1 KiB each, one is an alarm and ten are telemetry.
-The load begins when all are on the line or have tried; after it the lines stay up until everything is acknowledged, or --settle is
-over. The embedded broker counts what arrives, and shares this process: to size a broker, name it. One process keeps to
-a few cores; start more of them, each with its own --prefix. Outages need a broker without TLS.
+The load begins when all are on the line or have tried; after it the lines stay up until everything is acknowledged, or
+--settle is over. The embedded broker counts what arrives, and shares this process: to size a broker, name it. There a
+retained up/state of each device stays behind; take a broker and a database for trials. One process keeps to a few
+cores; start more of them, each with its own --prefix. Outages need a broker without TLS.
 
 Exit code 1 when the embedded broker lacks an acknowledged event, 4 when nothing was acknowledged.`;
 
@@ -30,11 +31,13 @@ interface FleetChoice {
   readonly devices: number;
   readonly seconds: number;
   readonly rate: number;
-  readonly outages: readonly Outage[];
+  readonly outages?: readonly Outage[];
   readonly broker: string;
-  readonly consumer: readonly string[];
+  readonly consumer?: readonly string[];
   readonly prefix: string;
   readonly root: string;
+  readonly username?: string;
+  readonly passwordFile?: string;
   readonly tlsCa?: string;
   readonly storeSize: number;
   readonly settle: number;
@@ -49,14 +52,20 @@ export const simulateCommand = (): Command =>
       .requiredOption('--devices <n>', 'how many', numberOf(1, 5_000, true))
       .option('--seconds <s>', 'how long the load lasts', numberOf(0.1, 86_400), 30)
       .option('--rate <n>', 'events a second of each device', numberOf(0.001, 10_000), 10)
-      .option('--outages <script>', 'EVERY/OFF of each, AFTER+OFF of all; several with commas', outagesOf, [])
+      .option('--outages <script>', 'EVERY/OFF of each, AFTER+OFF of all; several with commas', outagesOf)
       .option('--broker <url>', 'mqtt, mqtts, ws or wss, or `embedded`', 'embedded')
-      .option('--consumer <key>', 'public key of a sink: custody by the consumer', listOf, [])
+      .option('--consumer <key>', 'public key of a sink: custody by the consumer; may be repeated', listOf)
       .option('--prefix <id>', 'begins the names of the devices', prefixOf, 'fleet')
       .option('--root <topic>', 'root of all topics', defaultRoot)
+      .option('--username <name>', 'at the broker, of all devices')
+      .option('--password-file <file>', 'file with the password at the broker')
       .option('--tls-ca <file>', 'PEM, of the broker')
       .option('--store-size <MiB>', 'what a device may keep on the disk', numberOf(1, 65_536), 16)
-      .option('--settle <span>', 'how long the drain after the load may take', spanOf, 90_000)
+      .addOption(
+        new Option('--settle <span>', 'how long the drain after the load may take')
+          .argParser(spanOf)
+          .default(90_000, '90s'),
+      )
       .option('--folder <path>', 'where the stores are made; the disk decides')
       .option('--json', 'one JSON object at the end')
       .addHelpText('after', examples)
@@ -65,15 +74,18 @@ export const simulateCommand = (): Command =>
 
 async function fleet(choice: FleetChoice): Promise<void> {
   const { simulateFleet } = await import('./fleet/fleet.ts');
-  const { consumer, tlsCa, storeSize, settle, folder, json = false, ...rest } = choice;
-  await checkAddress(choice);
+  const { devices, seconds, rate, outages = [], broker, prefix, storeSize, settle, folder, json = false } = choice;
   const report = await simulateFleet(
     {
-      ...rest,
-      consumers: consumer,
+      devices,
+      seconds,
+      rate,
+      outages,
+      broker,
+      prefix,
+      uplink: await uplinkOf(choice),
       storeBytes: Math.round(storeSize * 1024 ** 2),
       settleMs: settle,
-      ...(tlsCa === undefined ? {} : { ca: tlsCa }),
       ...(folder === undefined ? {} : { folder }),
       onProgress: (progress) => note(progressLine(progress)),
     },
@@ -86,23 +98,35 @@ async function fleet(choice: FleetChoice): Promise<void> {
 }
 
 /** @throws OutpostError `config-invalid`, as the agent's own configuration would be refused */
-async function checkAddress({ broker, root, consumer, tlsCa }: FleetChoice): Promise<void> {
-  const [{ uplinkSchema }, { OutpostError }] = await Promise.all([
+async function uplinkOf({ broker, root, consumer = [], username, passwordFile, tlsCa }: FleetChoice) {
+  const [{ uplinkSchema }, { OutpostError }, { readFile }] = await Promise.all([
     import('#config/schema.ts'),
     import('#agent/core/errors.ts'),
+    import('node:fs/promises'),
   ]);
+  const wrong = (message: string, hint: string): Error => new OutpostError('config-invalid', message, { hint });
   if (broker === 'embedded' && (root !== defaultRoot || consumer.length > 0)) {
-    throw new OutpostError('config-invalid', 'The embedded broker knows no other root, and has no sink behind it.', {
-      hint: 'Name a broker with --broker, or leave --root and --consumer out.',
-    });
+    const hint = 'Name a broker with --broker, or leave --root and --consumer out.';
+    throw wrong('The embedded broker knows no other root, and has no sink behind it.', hint);
   }
-  const url = broker === 'embedded' ? {} : { url: broker };
-  const parsed = uplinkSchema.safeParse({ ...url, root, consumers: consumer, ...(tlsCa ? { ca: tlsCa } : {}) });
-  if (parsed.success) return;
+  const password =
+    passwordFile === undefined
+      ? undefined
+      : await readFile(passwordFile, 'utf8').catch(() => {
+          throw wrong(`${passwordFile} cannot be read.`, 'Check --password-file.');
+        });
+  const uplink = {
+    root,
+    consumers: consumer,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.trimEnd() }),
+    ...(tlsCa === undefined ? {} : { ca: tlsCa }),
+  };
+  const parsed = uplinkSchema.safeParse({ ...uplink, ...(broker === 'embedded' ? {} : { url: broker }) });
+  if (parsed.success) return uplink;
   const [issue] = parsed.error.issues;
-  throw new OutpostError('config-invalid', `${issue?.path.join('.') ?? 'It'}: ${issue?.message ?? 'is wrong'}.`, {
-    hint: 'See `outpost simulate fleet --help` for --broker, --root, --consumer and --tls-ca.',
-  });
+  const hint = 'See `outpost simulate fleet --help` for --broker, --root and --consumer.';
+  throw wrong(`${issue?.path.join('.') ?? 'It'}: ${issue?.message ?? 'is wrong'}.`, hint);
 }
 
 const progressLine = ({ phase, seconds, devices, online, appended, acknowledged, waiting }: FleetProgress): string =>
@@ -162,4 +186,4 @@ function prefixOf(text: string): string {
   return text;
 }
 
-const listOf = (text: string, before: readonly string[]): readonly string[] => [...before, text];
+const listOf = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];

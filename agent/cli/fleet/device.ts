@@ -16,6 +16,17 @@ import { Uplink, type UplinkStatus } from '#agent/uplink/uplink.ts';
 import { uplinkSchema } from '#config/schema.ts';
 import { Gate } from './gate.ts';
 
+/** The same for all. */
+export interface FleetUplink {
+  readonly root: string;
+  /** Public keys: custody `consumer`. */
+  readonly consumers: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+  /** PEM file. */
+  readonly ca?: string;
+}
+
 export interface DeviceOptions {
   readonly id: string;
   readonly folder: string;
@@ -24,7 +35,7 @@ export interface DeviceOptions {
   readonly hasGate: boolean;
   readonly storeBytes: number;
   /** Keys of the uplink's configuration beside the address. */
-  readonly uplink: { readonly root: string; readonly consumers: readonly string[]; readonly ca?: string };
+  readonly uplink: FleetUplink;
   /** Microseconds of each append. */
   readonly appendUs: RecordableHistogram;
 }

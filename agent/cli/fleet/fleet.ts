@@ -10,7 +10,7 @@ import { createHistogram } from 'node:perf_hooks';
 import { systemClock } from '#agent/core/clock.ts';
 import { openBroker, type DemoBroker } from '../demo-broker.ts';
 import { Arrivals } from './arrivals.ts';
-import { Device } from './device.ts';
+import { Device, type FleetUplink } from './device.ts';
 import { isOff, type Outage } from './outages.ts';
 
 export interface FleetOptions {
@@ -24,11 +24,7 @@ export interface FleetOptions {
   readonly broker: string;
   /** Begins the devices' ids. */
   readonly prefix: string;
-  readonly root: string;
-  /** Public keys: custody `consumer`. */
-  readonly consumers: readonly string[];
-  /** PEM file. */
-  readonly ca?: string;
+  readonly uplink: FleetUplink;
   readonly storeBytes: number;
   /** How long the drain after the load may take. */
   readonly settleMs: number;
@@ -116,7 +112,7 @@ class Fleet implements AsyncDisposable {
   }
 
   async open(): Promise<void> {
-    const { devices, prefix, broker, root, consumers, ca, outages, storeBytes } = this.#options;
+    const { devices, prefix, broker, uplink, outages, storeBytes } = this.#options;
     let next = 0;
     const openSome = async (): Promise<void> => {
       while (next < devices && !this.#signal.aborted) {
@@ -127,7 +123,7 @@ class Fleet implements AsyncDisposable {
           brokerUrl: this.#embedded?.url ?? broker,
           hasGate: outages.length > 0,
           storeBytes,
-          uplink: { root, consumers, ...(ca === undefined ? {} : { ca }) },
+          uplink,
           appendUs: this.#appendUs,
         });
         this.#devices.push(device);
@@ -150,7 +146,7 @@ class Fleet implements AsyncDisposable {
     const appended = this.#sum((device) => device.appended);
     return {
       devices: this.#devices.length,
-      custody: this.#options.consumers.length > 0 ? 'consumer' : 'broker',
+      custody: this.#options.uplink.consumers.length > 0 ? 'consumer' : 'broker',
       loadSeconds: loadMs / 1_000,
       drainSeconds: drainMs / 1_000,
       appended,
