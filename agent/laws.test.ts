@@ -106,6 +106,7 @@ const doors: readonly (readonly [library: RegExp, from: RegExp])[] = [
   [/^sharp$/, /^agent\/core\/sharp\.ts$|^packaging\//],
   [/^serialport/, /^drivers\//],
   [/^aedes$/, /^agent\/cli\/demo-broker\.ts$/],
+  [/^prom-client$/, /^agent\/core\/metrics\.ts$/],
   [/^pino$/, /^agent\/core\/log\.ts$/],
   [/^systeminformation$/, /^agent\/core\//],
 ];

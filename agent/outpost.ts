@@ -12,7 +12,7 @@ import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
-import { serveStatus, socketPath } from '#agent/console/socket.ts';
+import { type Answers, serveStatus, socketPath } from '#agent/console/socket.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
@@ -149,7 +149,7 @@ export class Outpost implements AsyncDisposable {
     const intake: Service = { name: 'intake', run: async (stop) => await this.#intake.run(stop) };
     const socket: Service = {
       name: 'socket',
-      run: async (stop) => await serveStatus(socketPath(config.storage.path), () => this.status(), stop),
+      run: async (stop) => await serveStatus(socketPath(config.storage.path), this.#answers(), stop),
     };
     const telling = new AbortController();
     const line = supervise([uplink, socket], supervised, telling.signal);
@@ -199,6 +199,17 @@ export class Outpost implements AsyncDisposable {
         agentRssBytes: process.memoryUsage.rss(),
         visionRssBytes: vision.rssBytes,
         ffmpegRssBytes: vision.ffmpegRssBytes,
+      },
+    };
+  }
+
+  /** What metrics need is loaded when somebody asks for them. */
+  #answers(): Answers {
+    return {
+      status: () => this.status(),
+      metrics: async () => {
+        const { metricsText } = await import('#agent/console/metrics.ts');
+        return await metricsText(this.status());
       },
     };
   }

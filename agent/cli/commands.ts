@@ -12,6 +12,7 @@ import { keysCommand } from './keys.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
+import { simulateCommand } from './simulate.ts';
 import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
@@ -42,6 +43,7 @@ function program(): Command {
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())
     .addCommand(keysCommand())
+    .addCommand(simulateCommand())
     .addCommand(evalCommand())
     .addCommand(benchCommand())
     .addCommand(generateCommand(), { hidden: true })

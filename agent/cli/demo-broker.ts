@@ -6,6 +6,8 @@ import type { AedesPublishPacket } from 'aedes';
 /** A CloudEvent as a subscriber sees it. */
 export interface ReceivedEvent {
   readonly id: string;
+  /** `/outpost/` and the device. */
+  readonly source: string;
   readonly type: string;
   readonly time: string;
   readonly subject: string;

@@ -8,12 +8,14 @@ Examples:
   outpost status
   outpost status --json | jq .uplink
   outpost status --config robot-07.yaml
+  outpost status --metrics > /var/lib/prometheus/node-exporter/outpost.prom    for the textfile collector
 
 Exit code 1 when a critical condition holds, 4 when no agent answers.`;
 
 interface StatusOptions {
   readonly config?: string;
   readonly socket?: string;
+  readonly metrics?: boolean;
   readonly json?: boolean;
 }
 
@@ -22,13 +24,19 @@ export const statusCommand = (): Command =>
     .description('what the running agent is doing')
     .option('-c, --config <file>', 'configuration file of the agent')
     .option('--socket <path>', 'its local socket, instead of the one of the configuration')
+    .option('--metrics', 'what GET /metrics on the socket says, for Prometheus')
     .option('--json', 'one JSON object')
     .addHelpText('after', examples)
     .action(run);
 
-async function run({ config: file, socket, json }: StatusOptions): Promise<void> {
-  const { askStatus, socketPath } = await import('#agent/console/socket.ts');
-  const status = (await askStatus(socket ?? socketPath(await storagePath(file)))) as Status;
+async function run({ config: file, socket, metrics, json }: StatusOptions): Promise<void> {
+  const { askMetrics, askStatus, socketPath } = await import('#agent/console/socket.ts');
+  const path = socket ?? socketPath(await storagePath(file));
+  if (metrics) {
+    print((await askMetrics(path)).trimEnd());
+    return;
+  }
+  const status = (await askStatus(path)) as Status;
   if (json) printJson(status);
   else show(status);
   if (status.health.worst === 'critical') process.exitCode = exitCodes.negative;

@@ -1,28 +1,35 @@
 /**
  * The local socket: what a technician on the device may ask, over HTTP on a Unix socket that only its user can open.
  *
- *   outpost status --GET /status--> {storage.path}/outpost.sock
+ *   outpost status           --GET /status--.
+ *   outpost status --metrics --GET /metrics-+-> {storage.path}/outpost.sock
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
-import { OutpostError, systemCode } from '#agent/core/errors.ts';
+import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 
 export const socketPath = (storagePath: string): string => join(storagePath, 'outpost.sock');
 
 /** A longer path does not fit into sockaddr_un (unix(7)): 108 bytes with the closing zero. */
 const longestPath = 107;
 
-/** A service: answers until aborted. `status` is called for every question. */
-export async function serveStatus(path: string, status: () => unknown, signal: AbortSignal): Promise<void> {
+export interface Answers {
+  status(): unknown;
+  /** Prometheus' text. */
+  metrics(): Promise<string>;
+}
+
+/** A service: answers until aborted. Each question asks anew. */
+export async function serveStatus(path: string, answers: Answers, signal: AbortSignal): Promise<void> {
   if (Buffer.byteLength(path) > longestPath) {
     throw new OutpostError('socket-path-too-long', `The local socket’s path has ${Buffer.byteLength(path)} bytes.`);
   }
   await mkdir(dirname(path), { recursive: true });
   // What a killed agent left behind; a living one holds the store's lock, so this is nobody's.
   await rm(path, { force: true });
-  const server = createServer((question, answer) => reply(question, answer, status));
+  const server = createServer((question, answer) => void reply(question, answer, answers));
   server.listen(path);
   await once(server, 'listening');
   await chmod(path, 0o600);
@@ -35,23 +42,45 @@ export async function serveStatus(path: string, status: () => unknown, signal: A
   await rm(path, { force: true });
 }
 
-function reply(question: IncomingMessage, answer: ServerResponse, status: () => unknown): void {
-  const found = question.method === 'GET' && question.url === '/status';
-  answer.writeHead(found ? 200 : 404, { 'content-type': 'application/json' });
-  answer.end(JSON.stringify(found ? status() : { error: 'Ask GET /status.' }));
+async function reply(question: IncomingMessage, answer: ServerResponse, answers: Answers): Promise<void> {
+  const found = question.method === 'GET' ? question.url : undefined;
+  try {
+    if (found === '/status') end(answer, 200, json, JSON.stringify(answers.status()));
+    else if (found === '/metrics') end(answer, 200, prometheus, await answers.metrics());
+    else end(answer, 404, json, JSON.stringify({ error: 'Ask GET /status or GET /metrics.' }));
+  } catch (thrown) {
+    // told to who asked, who can report it: the agent goes on
+    end(answer, 500, json, JSON.stringify({ error: messageOf(thrown) }));
+  }
 }
 
-/** @throws OutpostError `agent-not-running` when nobody listens there */
-export async function askStatus(path: string): Promise<unknown> {
+const json = 'application/json';
+const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
+
+const end = (answer: ServerResponse, code: number, type: string, text: string): void => {
+  answer.writeHead(code, { 'content-type': type }).end(text);
+};
+
+/** @throws OutpostError `agent-not-running` when nobody listens there, `agent-silent` */
+export const askStatus = async (path: string): Promise<unknown> => JSON.parse(await ask(path, '/status')) as unknown;
+
+/** @returns Prometheus' text @throws OutpostError as `askStatus` */
+export const askMetrics = async (path: string): Promise<string> => await ask(path, '/metrics');
+
+async function ask(socket: string, path: string): Promise<string> {
   return await new Promise((resolve, reject) => {
-    const question = request({ socketPath: path, path: '/status', timeout: 5_000 }, (answer) => {
+    const question = request({ socketPath: socket, path, timeout: 5_000 }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString('utf8'))));
+      answer.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8');
+        if (answer.statusCode === 200) resolve(text);
+        else reject(new OutpostError('agent-silent', `The agent has no answer to ${path}: ${text}`));
+      });
       answer.on('error', reject);
     });
     question.on('timeout', () => question.destroy(new OutpostError('agent-silent')));
-    question.on('error', (cause) => reject(explain(path, cause)));
+    question.on('error', (cause) => reject(explain(socket, cause)));
     question.end();
   });
 }

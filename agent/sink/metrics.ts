@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
+import { Metrics } from '#agent/core/metrics.ts';
 import type { SinkCounts, SinkStatus } from './status.ts';
 
 export interface MetricsServer extends AsyncDisposable {
@@ -22,13 +22,13 @@ const help: Readonly<Record<keyof SinkCounts, string>> = {
 
 /** @throws OutpostError `sink-metrics-port` */
 export async function serveMetrics(status: SinkStatus, host: string, port: number): Promise<MetricsServer> {
-  const registry = registryOf(status);
+  const metrics = metricsOf(status);
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404).end();
       return;
     }
-    void registry.metrics().then((text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text));
+    void metrics.text().then((text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text));
   });
   server.headersTimeout = 5_000;
   server.requestTimeout = 5_000;
@@ -48,51 +48,31 @@ export async function serveMetrics(status: SinkStatus, host: string, port: numbe
   };
 }
 
-function registryOf(status: SinkStatus): Registry {
-  const registers = [new Registry()];
+function metricsOf(status: SinkStatus): Metrics {
+  const metrics = new Metrics();
   for (const name of Object.keys(help) as (keyof SinkCounts)[]) {
-    const counter = new Counter({
-      name: `outpost_sink_${name}_total`,
-      help: help[name],
-      registers,
-      collect() {
-        counter.reset();
-        counter.inc(status.counts[name]);
-      },
-    });
+    metrics.counter(`outpost_sink_${name}_total`, help[name], () => status.counts[name]);
   }
-  gauge('outpost_sink_broker_connected', '1 while the subscriptions stand', () => (status.broker ? 1 : 0));
-  gauge('outpost_sink_database_up', '0 after a round that the database did not take', () =>
+  metrics.gauge('outpost_sink_broker_connected', '1 while the subscriptions stand', () => (status.broker ? 1 : 0));
+  metrics.gauge('outpost_sink_database_up', '0 after a round that the database did not take', () =>
     status.databaseError ? 0 : 1,
   );
-  gauge('outpost_sink_waiting_publishes', 'Read and not yet committed', () => status.waiting.publishes);
-  gauge('outpost_sink_waiting_bytes', 'Read and not yet committed', () => status.waiting.bytes);
-  const seconds = new Histogram({
-    name: 'outpost_sink_round_seconds',
-    help: 'From the first try of a transaction to its commit',
-    buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
-    registers,
-  });
-  const events = new Histogram({
-    name: 'outpost_sink_round_events',
-    help: 'Events of one transaction',
-    buckets: [1, 4, 16, 64, 256, 1024, 4096],
-    registers,
-  });
+  const waiting = 'Read and not yet committed';
+  metrics.gauge('outpost_sink_waiting_publishes', waiting, () => status.waiting.publishes);
+  metrics.gauge('outpost_sink_waiting_bytes', waiting, () => status.waiting.bytes);
+  const seconds = metrics.histogram(
+    'outpost_sink_round_seconds',
+    'From the first try of a transaction to its commit',
+    [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+  );
+  const events = metrics.histogram(
+    'outpost_sink_round_events',
+    'Events of one transaction',
+    [1, 4, 16, 64, 256, 1024, 4096],
+  );
   status.onRound = (count, ms) => {
-    seconds.observe(ms / 1000);
-    events.observe(count);
+    seconds(ms / 1000);
+    events(count);
   };
-  return registers[0] as Registry;
-
-  function gauge(name: string, text: string, value: () => number): void {
-    const made = new Gauge({
-      name,
-      help: text,
-      registers,
-      collect() {
-        made.set(value());
-      },
-    });
-  }
+  return metrics;
 }

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -292,6 +294,37 @@ describe('a sink without shared subscriptions (aedes, MQTT 3.1.1)', () => {
     expect(stored).toEqual(parts.map((part) => 3 * devices.filter(({ id }) => takes(part, id)).length));
     expect(sinks.map(({ status }) => status.counts.duplicates)).toEqual([0, 0]);
     expect(Math.min(...stored)).toBeGreaterThan(0);
+  });
+
+  it('takes another line when the broker answers pings and never an acknowledgement', async () => {
+    const { Aedes } = await import('aedes');
+    const aedes = await Aedes.createBroker();
+    const sinks: unknown[] = [];
+    aedes.authorizePublish = (client, { topic }, callback) => {
+      if (topic.endsWith('/down/ack') && !sinks.includes(client)) sinks.push(client);
+      // the first line's publish is owed its PUBACK for ever
+      if (sinks.indexOf(client) !== 0) callback(null);
+    };
+    const server = createServer(aedes.handle).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await using broker: TestBroker = {
+      port,
+      url: `mqtt://127.0.0.1:${port}`,
+      async [Symbol.asyncDispose]() {
+        await new Promise<void>((resolve) => aedes.close(resolve));
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+    const { status } = await start(broker, sqliteUrl(), {
+      partition: { index: 1, of: 1 },
+      clock: { ...systemClock, sleep: async (ms, signal) => await systemClock.sleep(Math.min(ms, 500), signal) },
+    });
+    const device = await Device.connect(broker, 'robot-07', '3.1.1');
+    await device.send(range(1, 10));
+    await eventually(() => device.upto()?.upto === 10, 'told on the second line');
+    expect(sinks).toHaveLength(2);
+    expect(status.counts.stored).toBe(10);
   });
 
   it('knows partitions by their text', () => {

@@ -62,6 +62,14 @@ class MemorySource implements Source {
   }
 }
 
+/** Reads ahead: what was appended since is not in the batch's `more`. */
+class LateSource extends MemorySource {
+  override async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
+    const batch = await super.peek(lane, after, limits);
+    return batch && { ...batch, more: false };
+  }
+}
+
 interface Run {
   readonly source: MemorySource;
   readonly taken: number[];
@@ -139,6 +147,14 @@ describe('a broker that never takes one event', () => {
     const run = await drain(new MemorySource(5, 'alarm'), (seqs) => (seqs.includes(2) ? 131 : 0), 300);
     expect(run.source.aside).toEqual([]);
     expect(run.source.waiting.has(2)).toBe(true);
+  });
+});
+
+describe('a store that has read ahead', () => {
+  it('is emptied without another append, although its batches know of nothing behind them', async () => {
+    const run = await drain(new LateSource(100), () => 0, 60);
+    expect(run.taken).toEqual(all(100));
+    expect(run.source.waiting.size).toBe(0);
   });
 });
 

@@ -138,13 +138,20 @@ export class Drain {
     try {
       const batch = await source.peek(lane.lane, read.after, read.limits);
       if (signal.aborted) return;
-      if (batch && isWithin(batch, read)) void this.#publish(lane, batch, read);
-      else lane.nothing(read);
+      if (batch && isWithin(batch, read)) {
+        void this.#publish(lane, batch, read);
+        this.#readOn(lane);
+      } else lane.nothing(read);
     } catch (thrown) {
       log.debug('The store cannot be read now.', { lane: lane.lane, reason: messageOf(thrown) });
       lane.appended(retryMs);
       await clock.sleep(retryMs, signal).catch(() => undefined);
     }
+  }
+
+  /** A batch read ahead does not know of what was appended since, nor the last of an epoch of the next one. */
+  #readOn(lane: LaneDrain): void {
+    if (!lane.isProbing && this.#unread(lane).events > 0) lane.appended(this.#options.lateMs);
   }
 
   #limits(): BatchLimits {
@@ -248,22 +255,27 @@ export class Drain {
   }
 
   #appended(touched: ReadonlySet<Lane>): void {
-    const { lateMs, limits, source } = this.#options;
+    const { lateMs, limits } = this.#options;
     for (const lane of this.#lanes) {
       if (!touched.has(lane.lane)) continue;
       lane.appended(lateMs);
-      const unread = source.slots
-        .filter((slot) => slot.lane === lane.lane)
-        .reduce(
-          (sum, { epoch, last, bytes, depth }) => {
-            const events = lane.cursor?.epoch === epoch ? last - lane.cursor.seq : depth;
-            return { events: sum.events + events, bytes: sum.bytes + (depth > 0 ? (bytes / depth) * events : 0) };
-          },
-          { events: 0, bytes: 0 },
-        );
+      const unread = this.#unread(lane);
       if (unread.events >= limits.maxEvents || unread.bytes >= limits.maxBytes) lane.dueNow();
     }
     this.#wakeup.ring();
+  }
+
+  /** At most: an older epoch counts with all that waits in it. */
+  #unread({ lane, cursor }: LaneDrain): { readonly events: number; readonly bytes: number } {
+    return this.#options.source.slots
+      .filter((slot) => slot.lane === lane)
+      .reduce(
+        (sum, { epoch, last, bytes, depth }) => {
+          const events = cursor?.epoch === epoch ? last - cursor.seq : depth;
+          return { events: sum.events + events, bytes: sum.bytes + (depth > 0 ? (bytes / depth) * events : 0) };
+        },
+        { events: 0, bytes: 0 },
+      );
   }
 
   async #finish(): Promise<void> {

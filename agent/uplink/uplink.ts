@@ -45,6 +45,8 @@ export interface UplinkStatus {
   /** The line of lane `alarm` is up. */
   readonly alarmConnected: boolean;
   readonly protocol: MqttVersion | undefined;
+  /** Lines that were had so far, both roles together. */
+  readonly connections: number;
   /** Without credentials; undefined: none is configured, and events stay on the device. */
   readonly broker: string | undefined;
   readonly custody: Custody;
@@ -78,6 +80,7 @@ export class Uplink {
   #renew = new AbortController();
   #protocol: MqttVersion | undefined;
   #rate: LineRate | undefined;
+  #connections = 0;
   #published = 0;
   #acknowledged = 0;
   #refused = 0;
@@ -100,6 +103,7 @@ export class Uplink {
       connected: this.#up.main,
       alarmConnected: this.#up.alarm,
       protocol: this.#protocol,
+      connections: this.#connections,
       broker: url === undefined ? undefined : redactUrl(url),
       custody: this.custody,
       acks: this.#consumer?.status,
@@ -173,6 +177,7 @@ export class Uplink {
       signal,
     );
     this.#protocol = line.version;
+    this.#connections += 1;
     log.info('Connected to the broker.', { protocol: line.version });
     const connectedMonoMs = clock.monoMs();
     try {

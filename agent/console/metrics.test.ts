@@ -1,0 +1,74 @@
+/** The agent's figures for Prometheus: every lane, what is unknown left out, and text from outside escaped. */
+import { expect, it } from 'vitest';
+import { type Lane, lanes } from '#agent/domain/lane.ts';
+import { type Measured, metricsText } from './metrics.ts';
+
+const empty = { depth: 0, bytes: 0, firstSeq: 0, lastSeq: 0, oldestAgeMs: undefined };
+const outbox = Object.fromEntries(lanes.map((lane) => [lane, empty])) as Record<Lane, Measured['outbox'][Lane]>;
+const status: Measured = {
+  device: 'robot-07',
+  version: '0.1.0',
+  uptimeMs: 1_500,
+  health: { conditions: [] },
+  cameras: [],
+  events: { made: 3, waiting: 0, lost: 0 },
+  outbox: { ...outbox, alarm: { depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500 } },
+  uplink: {
+    connected: true,
+    alarmConnected: false,
+    custody: 'consumer',
+    connections: 4,
+    published: 12,
+    acknowledged: 10,
+    refused: 1,
+    poison: 0,
+    rate: undefined,
+    lastError: undefined,
+  },
+  memory: { agentRssBytes: 1, visionRssBytes: 2, ffmpegRssBytes: 3 },
+};
+
+const samples = (text: string): string[] => text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+
+it('says depth, age, bytes and numbers of each lane, and how the line is', async () => {
+  const lines = samples(await metricsText(status));
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'outpost_info{device="robot-07",version="0.1.0"} 1',
+      'outpost_uptime_seconds 1.5',
+      'outpost_outbox_depth{lane="alarm"} 2',
+      'outpost_outbox_bytes{lane="alarm"} 900',
+      'outpost_outbox_oldest_age_seconds{lane="alarm"} 2.5',
+      'outpost_outbox_first_seq{lane="alarm"} 7',
+      'outpost_outbox_last_seq{lane="alarm"} 8',
+      'outpost_uplink_connected{line="main"} 1',
+      'outpost_uplink_connected{line="alarm"} 0',
+      'outpost_uplink_custody{custody="consumer"} 1',
+      'outpost_uplink_connections_total 4',
+      'outpost_uplink_published_total 12',
+      'outpost_uplink_acknowledged_total 10',
+      'outpost_uplink_refused_total 1',
+    ]),
+  );
+  for (const lane of lanes) expect(lines).toContain(`outpost_outbox_depth{lane="${lane}"} ${lane === 'alarm' ? 2 : 0}`);
+});
+
+it('leaves out what is not known, and says it when it is', async () => {
+  const before = samples(await metricsText(status)).join('\n');
+  expect(before).not.toMatch(/last_error|rate_bytes|in_flight|health_condition|oldest_age_seconds\{lane="event"/);
+  const after = samples(
+    await metricsText({
+      ...status,
+      health: { conditions: [{ code: 'uplink-down', subject: 'a"b', severity: 'warning' }] },
+      uplink: {
+        ...status.uplink,
+        rate: { bytesPerSecond: 125_000, inFlightBytes: 0 },
+        lastError: { code: 'broker-closed', at: '2026-11-23T00:00:00.000Z' },
+      },
+    }),
+  );
+  expect(after).toContain('outpost_uplink_rate_bytes 125000');
+  expect(after).toContain('outpost_uplink_in_flight_bytes 0');
+  expect(after).toContain('outpost_uplink_last_error_timestamp_seconds{code="broker-closed"} 1795392000');
+  expect(after).toContain('outpost_health_condition{code="uplink-down",subject="a\\"b",severity="warning"} 1');
+});

@@ -1,0 +1,138 @@
+/** `/metrics` of the agent: its status in Prometheus' words. */
+import { Metrics, type Reading, type Sample } from '#agent/core/metrics.ts';
+import { type Lane, lanes } from '#agent/domain/lane.ts';
+
+/** What is read of the status. */
+export interface Measured {
+  readonly device: string;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly health: {
+    readonly conditions: readonly { readonly code: string; readonly subject: string; readonly severity: string }[];
+  };
+  readonly cameras: readonly {
+    readonly id: string;
+    readonly resultsPerSecond: number;
+    readonly decoded: number;
+    readonly dropped: number;
+    readonly reopened: number;
+  }[];
+  readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
+  readonly outbox: Readonly<Record<Lane, MeasuredLane>>;
+  readonly uplink: MeasuredUplink;
+  readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
+}
+
+interface MeasuredLane {
+  readonly depth: number;
+  readonly bytes: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly oldestAgeMs: number | undefined;
+}
+
+interface MeasuredUplink {
+  readonly connected: boolean;
+  readonly alarmConnected: boolean;
+  readonly custody: string;
+  readonly connections: number;
+  readonly published: number;
+  readonly acknowledged: number;
+  readonly refused: number;
+  readonly poison: number;
+  readonly rate: { readonly bytesPerSecond: number | undefined; readonly inFlightBytes: number } | undefined;
+  readonly lastError: { readonly code: string; readonly at: string } | undefined;
+}
+
+/** @returns Prometheus' text format 0.0.4 */
+export async function metricsText(status: Measured): Promise<string> {
+  const metrics = new Metrics();
+  addAgent(metrics, status);
+  addOutbox(metrics, status.outbox);
+  addUplink(metrics, status.uplink);
+  addCameras(metrics, status.cameras);
+  return await metrics.text();
+}
+
+function addAgent(metrics: Metrics, { device, version, uptimeMs, health, events, memory }: Measured): void {
+  metrics.gauge('outpost_info', 'Always 1', one({ device, version }), ['device', 'version']);
+  metrics.gauge('outpost_uptime_seconds', 'Since the agent started', () => uptimeMs / 1_000);
+  metrics.gauge(
+    'outpost_health_condition',
+    '1 for each condition that holds now',
+    () => health.conditions.map(({ code, subject, severity }) => ({ labels: { code, subject, severity }, value: 1 })),
+    ['code', 'subject', 'severity'],
+  );
+  metrics.counter('outpost_events_made_total', 'By rules and watches, since the start', () => events.made);
+  metrics.gauge('outpost_events_waiting', 'In memory, while the disk refuses', () => events.waiting);
+  metrics.counter('outpost_events_lost_total', 'In memory, since the disk refused for too long', () => events.lost);
+  const rss = { agent: memory.agentRssBytes, vision: memory.visionRssBytes, ffmpeg: memory.ffmpegRssBytes };
+  const processes = Object.entries(rss).map(([process, value]) => ({ labels: { process }, value }));
+  metrics.gauge('outpost_resident_bytes', 'Resident memory', () => processes, ['process']);
+}
+
+function addOutbox(metrics: Metrics, outbox: Measured['outbox']): void {
+  const ofLane = (name: string, help: string, value: (lane: MeasuredLane) => number | undefined): void => {
+    const samples = lanes.flatMap((lane): Sample[] => {
+      const found = value(outbox[lane]);
+      return found === undefined ? [] : [{ labels: { lane }, value: found }];
+    });
+    metrics.gauge(`outpost_outbox_${name}`, help, () => samples, ['lane']);
+  };
+  ofLane('depth', 'Events that wait', ({ depth }) => depth);
+  ofLane('bytes', 'Bytes that wait', ({ bytes }) => bytes);
+  ofLane('oldest_age_seconds', 'Of the oldest that waits, when it is of this boot', ({ oldestAgeMs }) =>
+    oldestAgeMs === undefined ? undefined : oldestAgeMs / 1_000,
+  );
+  ofLane('first_seq', 'Lowest number of this epoch that waits; 0 when none does', ({ firstSeq }) => firstSeq);
+  ofLane('last_seq', 'Highest number of this epoch that was given', ({ lastSeq }) => lastSeq);
+}
+
+function addUplink(metrics: Metrics, uplink: MeasuredUplink): void {
+  const { connected, alarmConnected, custody, rate, lastError } = uplink;
+  const lines = Object.entries({ main: connected, alarm: alarmConnected });
+  metrics.gauge(
+    'outpost_uplink_connected',
+    '1 while the line to the broker is up',
+    () => lines.map(([line, isUp]) => ({ labels: { line }, value: isUp ? 1 : 0 })),
+    ['line'],
+  );
+  metrics.gauge('outpost_uplink_custody', 'Always 1: who must have an event', one({ custody }), ['custody']);
+  metrics.counter('outpost_uplink_connections_total', 'Lines that were had', () => uplink.connections);
+  metrics.counter('outpost_uplink_published_total', 'Events sent, those sent again included', () => uplink.published);
+  metrics.counter('outpost_uplink_acknowledged_total', 'Events that the broker took', () => uplink.acknowledged);
+  metrics.counter(
+    'outpost_uplink_refused_total',
+    'Events that the broker did not take, or had nobody to give to',
+    () => uplink.refused,
+  );
+  metrics.counter('outpost_uplink_poison_total', 'Events given up: the broker never takes them', () => uplink.poison);
+  metrics.gauge('outpost_uplink_rate_bytes', 'Bytes a second that the line carries', () => rate?.bytesPerSecond);
+  metrics.gauge('outpost_uplink_in_flight_bytes', 'Sent, without an answer', () => rate?.inFlightBytes);
+  metrics.gauge(
+    'outpost_uplink_last_error_timestamp_seconds',
+    'When the last error was, by the wall clock; absent: none since the start',
+    () => (lastError ? [{ labels: { code: lastError.code }, value: Date.parse(lastError.at) / 1_000 }] : []),
+    ['code'],
+  );
+}
+
+function addCameras(metrics: Metrics, cameras: Measured['cameras']): void {
+  const ofCamera = (value: (camera: Measured['cameras'][number]) => number): Reading => {
+    const samples = cameras.map((camera) => ({ labels: { camera: camera.id }, value: value(camera) }));
+    return () => samples;
+  };
+  const labels = ['camera'];
+  const rate = ofCamera(({ resultsPerSecond }) => resultsPerSecond);
+  metrics.gauge('outpost_camera_results_per_second', 'Frames detected, over five seconds', rate, labels);
+  const decoded = ofCamera((camera) => camera.decoded);
+  metrics.counter('outpost_camera_decoded_total', 'Frames decoded', decoded, labels);
+  const dropped = ofCamera((camera) => camera.dropped);
+  metrics.counter('outpost_camera_dropped_total', 'Frames that a newer one replaced', dropped, labels);
+  const reopened = ofCamera((camera) => camera.reopened);
+  metrics.counter('outpost_camera_reopened_total', 'Times its source was opened again', reopened, labels);
+}
+
+const one =
+  (labels: Sample['labels']): Reading =>
+  () => [{ labels, value: 1 }];
