@@ -3,6 +3,7 @@
  *
  *   single append : the disk's own overwrite and fdatasync      256 producers : 120,000 a second, loop's delay
  *   drain         : 120,000 a second, a bridge's drain, mTLS    growth        : 1,000 to 1,000,000 waiting
+ *   alarm         : append to PUBACK, idle and behind a drain, against 10 ms
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,22 +16,17 @@ import { systemClock } from '#agent/core/clock.ts';
 import { programCommand } from '#agent/core/program.ts';
 import type { Outbox, Position } from '#agent/outbox/outbox.ts';
 import { benchEvent, fillTo, openBenchOutbox } from './bench-outbox-store.ts';
+import { alarmRows } from './bench-outbox-alarm.ts';
 import { drainRows } from './bench-outbox-drain.ts';
-import { type BenchRow, median, type OutboxBenchOptions } from './bench-row.ts';
+import { type BenchRow, median, type OutboxBenchOptions, percentile } from './bench-row.ts';
 import { note } from './output.ts';
 
 const producers = 256;
 
-/** @returns nearest rank, `part` from 0 to 1 */
-const percentile = (values: readonly number[], part: number): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
-};
-
 export async function benchOutbox(options: OutboxBenchOptions): Promise<readonly BenchRow[]> {
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), 'outpost-bench-'));
   const rounds = Math.max(1, Number(options.rounds));
-  const wanted = options.only?.split(',') ?? ['single', 'producers', 'loop', 'growth', 'drain'];
+  const wanted = options.only?.split(',') ?? ['single', 'producers', 'loop', 'growth', 'drain', 'alarm'];
   try {
     if (options.slow === true) return [await slowDisk(folder)];
     const rows: BenchRow[] = [];
@@ -38,6 +34,7 @@ export async function benchOutbox(options: OutboxBenchOptions): Promise<readonly
     if (wanted.includes('producers')) rows.push(...(await manyProducers(folder, rounds)));
     if (wanted.includes('loop')) rows.push(...(await slowFsync()));
     if (wanted.includes('growth')) rows.push(...(await growth(folder)));
+    if (wanted.includes('alarm')) rows.push(...(await alarmRows(folder, Number(options.events), rounds)));
     if (wanted.includes('drain')) rows.push(...(await drainRows(folder, Number(options.events), rounds)));
     return rows;
   } finally {

@@ -40,11 +40,13 @@ export const benchCommand = (): Command =>
     )
     .addCommand(
       new Command('outbox')
-        .description('durable appends, the delay of the event loop, drain and growth, against the disk and mosquitto')
+        .description(
+          'durable appends, the delay of the event loop, drain, growth and alarms, against the disk and mosquitto',
+        )
         .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
         .option('--events <n>', 'events to drain', '200000')
         .option('--folder <path>', 'where the stores are made; the disk decides')
-        .option('--only <names>', 'of single, producers, loop, growth, drain')
+        .option('--only <names>', 'of single, producers, loop, growth, drain, alarm')
         .addOption(new Option('--slow').hideHelp())
         .option('--json', 'one JSON array')
         .action(async (options: OutboxBenchOptions) => {

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -297,25 +295,14 @@ describe('a sink without shared subscriptions (aedes, MQTT 3.1.1)', () => {
   });
 
   it('takes another line when the broker answers pings and never an acknowledgement', async () => {
-    const { Aedes } = await import('aedes');
-    const aedes = await Aedes.createBroker();
     const sinks: unknown[] = [];
-    aedes.authorizePublish = (client, { topic }, callback) => {
-      if (topic.endsWith('/down/ack') && !sinks.includes(client)) sinks.push(client);
-      // the first line's publish is owed its PUBACK for ever
-      if (sinks.indexOf(client) !== 0) callback(null);
-    };
-    const server = createServer(aedes.handle).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    await using broker: TestBroker = {
-      port,
-      url: `mqtt://127.0.0.1:${port}`,
-      async [Symbol.asyncDispose]() {
-        await new Promise<void>((resolve) => aedes.close(resolve));
-        await new Promise((resolve) => server.close(resolve));
-      },
-    };
+    await using broker = await startAedes((aedes) => {
+      aedes.authorizePublish = (client, { topic }, callback) => {
+        if (topic.endsWith('/down/ack') && !sinks.includes(client)) sinks.push(client);
+        // the first line's publish is owed its PUBACK for ever
+        if (sinks.indexOf(client) !== 0) callback(null);
+      };
+    });
     const { status } = await start(broker, sqliteUrl(), {
       partition: { index: 1, of: 1 },
       clock: { ...systemClock, sleep: async (ms, signal) => await systemClock.sleep(Math.min(ms, 500), signal) },

@@ -6,6 +6,7 @@ import { type AddressInfo, createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Aedes } from 'aedes';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { eventually } from './eventually.ts';
 
@@ -98,10 +99,11 @@ export class Mosquitto implements TestBroker {
   }
 }
 
-/** aedes: MQTT 3.1.1 alone. */
-export async function startAedes(): Promise<TestBroker> {
+/** aedes: MQTT 3.1.1 alone. @param prepare sets what it refuses, or leaves without an answer */
+export async function startAedes(prepare: (broker: Aedes) => void = () => undefined): Promise<TestBroker> {
   const { Aedes } = await import('aedes');
   const broker = await Aedes.createBroker();
+  prepare(broker);
   const server = createServer(broker.handle).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -174,4 +174,25 @@ describeWith('custody by the consumer, over aedes (MQTT 3.1.1)', [], () => {
     await consumer.say();
     await eventually(() => depth(outbox) === 0, 'the outbox is empty');
   });
+
+  it('asks again for a subscription that was refused, on the same line', async () => {
+    let asked = 0;
+    await using broker = await startAedes((aedes) => {
+      aedes.authorizeSubscribe = (_client, subscription, callback) => {
+        const isRefused = subscription.topic.endsWith('/down/ack') && (asked += 1) === 1;
+        callback(null, isRefused ? null : subscription);
+      };
+    });
+    await using outbox = await openStore(folder);
+    await using consumer = await TestConsumer.connect(broker.url);
+    await outbox.append(many('event', 10));
+    await using running = startUplink(outbox, { url: broker.url, consumers: [consumer.signer.publicBase64] });
+    await eventually(() => running.codes().includes('uplink-deaf'), 'the refusal is said');
+    await eventually(() => consumer.has(outbox.epoch, 'event') === 10, 'the consumer has everything');
+    await consumer.say();
+    await eventually(() => depth(outbox) === 0, 'it hears, and the outbox is empty');
+    expect(asked).toBe(2);
+    expect(running.codes()).toEqual([]);
+    expect(running.uplink.status.lastError).toBeUndefined();
+  });
 });

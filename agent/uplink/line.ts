@@ -5,6 +5,7 @@
  *                         -> watch: nothing heard for 1.5 keep-alives, or no PUBACK for as long: cut
  *                         ... until another is to take its place -> what is in flight -> DISCONNECT
  */
+import { Backoff } from '#agent/core/backoff.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
@@ -57,6 +58,7 @@ const presenceMs = 60_000;
 const settleMs = 500;
 const goodbyeMs = 700;
 const stableMs = 10_000;
+const relistenMs = { minMs: 2_000, maxMs: 60_000 };
 
 /**
  * Until aborted: `signal` ends with a goodbye, `renew` in good order for another line that takes this one's place.
@@ -76,7 +78,7 @@ export async function serveLine(options: LineOptions, signal: AbortSignal, renew
     () => report.stable(),
     () => undefined,
   );
-  const listening = listen(options);
+  const listening = listen(options, stop);
   const telling = tell(options, rate, stop);
   const draining = drain.run(stop);
   const watching = watch(options, drain, stop);
@@ -120,17 +122,30 @@ function drainOptions(options: LineOptions, rate: LineRate | undefined) {
   };
 }
 
-/** Without the consumer's word events wait: a refused subscription is said, and the line goes on. */
-async function listen({ line, subscriptions, health, log }: LineOptions): Promise<void> {
-  if (subscriptions.length === 0) return;
+/**
+ * Without the consumer's word events wait: a refused subscription is said, and the line goes on. It is tried again,
+ * since a cluster that elects a leader refuses what it grants a moment later.
+ */
+async function listen(options: LineOptions, signal: AbortSignal): Promise<void> {
+  const { subscriptions, clock, random } = options;
+  const backoff = new Backoff(relistenMs, random);
+  while (subscriptions.length > 0 && !signal.aborted && !(await hears(options))) {
+    await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
+  }
+}
+
+/** @returns false when it is refused */
+async function hears({ line, subscriptions, health, log }: LineOptions): Promise<boolean> {
   try {
     await line.subscribe(subscriptions);
     health.clear('uplink-deaf', 'agent');
+    return true;
   } catch (thrown) {
     const { code, message, hint } = toOutpostError(thrown);
-    if (code === 'broker-closed') return;
+    if (code === 'broker-closed') return true;
     log.warn('The broker refuses a subscription.', { subscriptions });
     health.set('uplink-deaf', 'agent', `${message} [${code}] ${hint}`);
+    return false;
   }
 }
 

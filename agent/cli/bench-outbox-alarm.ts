@@ -1,0 +1,153 @@
+/**
+ * How long an alarm takes from its append to its PUBACK, with nothing else to do and while a backlog drains. Beside it, in
+ * turn, the least that it could be: 4 KiB overwritten and synced, then a bare publish on a line of its own.
+ *
+ *   append(alarm) -> fsync -> line of lane alarm -> mosquitto -> PUBACK -> the uplink removes it: here the watch stops
+ *   200,000 events = = = = => main line = = = = = ^
+ */
+import { spawnSync } from 'node:child_process';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '#agent/core/clock.ts';
+import { Health } from '#agent/core/health.ts';
+import { silentLog } from '#agent/core/log.ts';
+import { systemRandom } from '#agent/core/random.ts';
+import type { Outbox } from '#agent/outbox/outbox.ts';
+import { Uplink, type UplinkOptions } from '#agent/uplink/uplink.ts';
+import { uplinkSchema } from '#config/schema.ts';
+import { Broker, connect, Subscriber } from './bench-mosquitto.ts';
+import { benchEvent, fillTo, openBenchOutbox } from './bench-outbox-store.ts';
+import { type BenchRow, percentile } from './bench-row.ts';
+import { note } from './output.ts';
+
+const limitMs = 10;
+const idleAlarms = 200;
+const apartMs = 5;
+
+/** @param events that wait when the drain begins */
+export async function alarmRows(folder: string, events: number, rounds: number): Promise<readonly BenchRow[]> {
+  if (spawnSync('mosquitto', ['-h']).error) {
+    note('Without mosquitto the alarms are left out.');
+    return [];
+  }
+  await using outbox = await openBenchOutbox(join(folder, 'alarm'));
+  const [idle, behind]: [Measured, Measured] = [
+    { ours: [], bare: [] },
+    { ours: [], bare: [] },
+  ];
+  for (let round = 1; round <= rounds; round += 1) {
+    await measure(outbox, folder, 0, idle);
+    await measure(outbox, folder, events, behind);
+    note(`round ${round} of ${rounds}: ${idle.ours.length} alarms idle, ${behind.ours.length} behind the drain so far`);
+  }
+  return [row('idle', idle), row(`while ${events.toLocaleString('en')} events of 1 KiB drain`, behind)];
+}
+
+/** Milliseconds. */
+interface Measured {
+  readonly ours: number[];
+  readonly bare: number[];
+}
+
+const shown = (latenciesMs: readonly number[]): string =>
+  `${percentile(latenciesMs, 0.5).toFixed(2)} / ${percentile(latenciesMs, 0.99).toFixed(2)} ms`;
+
+function row(when: string, { ours, bare }: Measured): BenchRow {
+  const ratio = percentile(ours, 0.99) / limitMs;
+  return {
+    what: `alarm, append to PUBACK, ${when}: p50 / p99 of ${ours.length}`,
+    ours: shown(ours),
+    against: `${limitMs} ms (bare: ${shown(bare)})`,
+    ratio,
+    goal: '< 1',
+    met: ratio < 1,
+  };
+}
+
+/** One alarm after the other: so many, or as long as what waits is being drained. */
+async function measure(outbox: Outbox, folder: string, backlog: number, { ours, bare }: Measured): Promise<void> {
+  await fillTo(outbox, backlog);
+  await using broker = await Broker.start(folder, []);
+  await using subscriber = await Subscriber.start(broker.port, folder, false);
+  await using disk = await open(join(folder, 'disk'), 'w');
+  const line = await connect(broker.port);
+  const page = Buffer.alloc(4_096, 1);
+  await disk.write(page, 0, page.length, 0);
+  const watch = new Watch(outbox);
+  const ending = new AbortController();
+  const running = startUplink(watch.source, broker.port, ending.signal);
+  const last = ours.length + idleAlarms;
+  const goesOn = (): boolean =>
+    subscriber.isThere && (backlog === 0 ? ours.length < last : outbox.state.event.depth > 0);
+  const hasBegun = (): boolean => backlog === 0 || outbox.state.event.depth < backlog;
+  try {
+    // the line of lane alarm is up when the first has gone
+    await watch.alarm(outbox);
+    while (!hasBegun()) await systemClock.sleep(1);
+    while (goesOn()) {
+      ours.push(await watch.alarm(outbox));
+      await systemClock.sleep(apartMs);
+      const begin = systemClock.monoMs();
+      await disk.write(page, 0, page.length, 0);
+      await disk.datasync();
+      await line.publish('bench', page.subarray(0, 1_024));
+      bare.push(systemClock.monoMs() - begin);
+      await systemClock.sleep(apartMs);
+    }
+  } finally {
+    ending.abort();
+    await running;
+    await line.end();
+  }
+}
+
+/** An outbox that tells when the uplink has an alarm acknowledged. */
+class Watch {
+  readonly source: UplinkOptions['outbox'];
+  #acknowledged: (() => void) | undefined;
+
+  constructor(outbox: Outbox) {
+    this.source = {
+      get epoch() {
+        return outbox.epoch;
+      },
+      get boot() {
+        return outbox.boot;
+      },
+      get slots() {
+        return outbox.slots;
+      },
+      peek: async (lane, after, limits) => await outbox.peek(lane, after, limits),
+      ack: async (lane, upto, missing) => {
+        if (lane === 'alarm') this.#acknowledged?.();
+        await outbox.ack(lane, upto, missing);
+      },
+      setAside: async (lane, at) => await outbox.setAside(lane, at),
+      onAppend: (listener) => outbox.onAppend(listener),
+    };
+  }
+
+  /** @returns ms until its PUBACK */
+  async alarm(outbox: Outbox): Promise<number> {
+    const begin = systemClock.monoMs();
+    const acknowledged = new Promise<void>((resolve) => {
+      this.#acknowledged = resolve;
+    });
+    await outbox.append([{ ...benchEvent(0), lane: 'alarm' }]);
+    await acknowledged;
+    return systemClock.monoMs() - begin;
+  }
+}
+
+async function startUplink(source: UplinkOptions['outbox'], port: number, signal: AbortSignal): Promise<void> {
+  const uplink = new Uplink({
+    outbox: source,
+    config: uplinkSchema.parse({ url: `mqtt://localhost:${port}` }),
+    device: 'bench',
+    health: new Health(systemClock),
+    clock: systemClock,
+    random: systemRandom,
+    log: silentLog,
+  });
+  await uplink.run(signal);
+}
