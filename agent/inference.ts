@@ -159,10 +159,6 @@ class Eye {
     }
     try {
       const tracked = this.#recent.get(ask.camera)?.around(found.frame) ?? [];
-      const hide = await detector
-        .findPeople(found.jpeg)
-        .then((people) => [...people, ...tracked.filter(({ label }) => label === 'person').map(({ box }) => box)])
-        .catch(() => 'everything' as const);
       const at = new Map(tracked.map(({ id, box }) => [id, box]));
       const annotation = {
         ...ask.annotation,
@@ -173,10 +169,13 @@ class Eye {
       };
       const { evidence } = this.#configure;
       // Loaded with the first picture: it opens a library of its own, and detection is not to wait for that.
-      const { makePicture } = await import('#agent/vision/picture/picture.ts');
-      const jpeg = await makePicture({
+      const { redactPicture } = await import('#agent/vision/picture/picture.ts');
+      const jpeg = await redactPicture({
         jpeg: found.jpeg,
-        hide,
+        tracked: tracked.filter(({ label }) => label === 'person').map(({ box }) => box),
+        findPeople: async (picture) => await detector.findPeople(picture),
+        onBlind: (error) =>
+          this.#log.debug('A picture is hidden as a whole.', { camera: ask.camera, error: toOutpostError(error) }),
         annotation,
         quality: evidence.quality,
         maxWidth: evidence.width,

@@ -5,6 +5,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { untilAborted } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
@@ -60,13 +61,7 @@ const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
 
 /** An agent without cameras runs too. */
-const untilAborted: Service = {
-  name: 'agent',
-  run: async (signal) => {
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-  },
-};
+const alone: Service = { name: 'agent', run: untilAborted };
 
 export class Outpost implements AsyncDisposable {
   readonly #options: OutpostOptions;
@@ -160,7 +155,7 @@ export class Outpost implements AsyncDisposable {
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,
     });
-    await supervise([...this.#sight.services(), untilAborted], supervised, signal);
+    await supervise([...this.#sight.services(), alone], supervised, signal);
     this.#sight.finish();
     writing.abort();
     await writer;

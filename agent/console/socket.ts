@@ -8,6 +8,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { untilAborted } from '#agent/core/abort.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 
 export const socketPath = (storagePath: string): string => join(storagePath, 'outpost.sock');
@@ -33,10 +34,7 @@ export async function serveStatus(path: string, answers: Answers, signal: AbortS
   server.listen(path);
   await once(server, 'listening');
   await chmod(path, 0o600);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   server.closeAllConnections();
   server.close();
   await rm(path, { force: true });

@@ -6,3 +6,8 @@ export function onAbort(signal: AbortSignal, listener: () => void): Disposable {
   else signal.addEventListener('abort', listener, { once: true });
   return { [Symbol.dispose]: () => signal.removeEventListener('abort', listener) };
 }
+
+/** Resolves when the signal is aborted, or now if it is. */
+export async function untilAborted(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => onAbort(signal, resolve));
+}

@@ -4,6 +4,7 @@
  *   outbox =lane alarm=========> line `{device}-alarm`   one event a publish, at once
  *          =all other lanes====> line `{device}`         batches, presence, the will
  */
+import { untilAborted } from '#agent/core/abort.ts';
 import { Backoff } from '#agent/core/backoff.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
@@ -286,9 +287,4 @@ export class Uplink {
     });
     this.#options.health.set('uplink-poison', `lane/${lane}`, `The last one: ${seq} of epoch ${epoch}.`);
   }
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
