@@ -387,6 +387,48 @@ export const errorCodes = {
     hint: 'Report it; pictures belong into evidence, not into events.',
   },
 
+  // drivers and their ports
+  'port-missing': {
+    kind: 'peer',
+    title: 'A port is not there, or nobody answers at it.',
+    hint: 'Check the plug, the power and the name; `outpost drivers ports` lists what is there. It is tried again.',
+  },
+  'port-denied': {
+    kind: 'config',
+    title: 'A port may not be opened by this user.',
+    hint: 'Add the user to the group dialout, or install packaging/udev/60-outpost.rules.',
+  },
+  'port-busy': {
+    kind: 'config',
+    title: 'A port is held by another process or peripheral.',
+    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/udev/60-outpost.rules.',
+  },
+  'port-unusable': {
+    kind: 'config',
+    title: 'A port cannot be used as a serial line.',
+    hint: 'Check that it is a serial port, and that it can do the rate, parity and bits that are asked for.',
+  },
+  'port-lost': {
+    kind: 'peer',
+    title: 'The connection to a device is gone.',
+    hint: 'Check the plug and the power. It is opened again by itself.',
+  },
+  'port-stuck': {
+    kind: 'peer',
+    title: 'A port takes no more bytes.',
+    hint: 'Check the device, its flow control and the cable. It is opened again by itself.',
+  },
+  'pty-unavailable': {
+    kind: 'config',
+    title: 'No pseudo terminal can be made for a simulated device.',
+    hint: 'Install perl and coreutils, and check that /dev/ptmx is there; or name an existing port with --port.',
+  },
+  'driver-unknown': {
+    kind: 'config',
+    title: 'No driver has this name.',
+    hint: 'Run `outpost drivers list`.',
+  },
+
   // uplink
   'broker-unreachable': {
     kind: 'transient',
