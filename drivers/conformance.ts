@@ -20,6 +20,8 @@ export interface Leniency {
   readonly options?: Readonly<Record<string, unknown>>;
   /** Why a single flipped bit may pass although the manifest says `checksum`; said in the test's title. */
   readonly flips?: string;
+  /** Actions that the device never answers, each with the reason; they end as `unknown`, and must be idempotent. */
+  readonly unanswered?: Readonly<Record<string, string>>;
 }
 
 export function describeDriver<O, F, T>(driver: Driver<O, F, T>, vectors: VectorFile, leniency: Leniency = {}): void {
@@ -27,7 +29,7 @@ export function describeDriver<O, F, T>(driver: Driver<O, F, T>, vectors: Vector
   const options = any.options.parse(leniency.options ?? any.example);
   describe(`conformance of ${driver.name}`, () => {
     codecTests(any, options, readVectors(vectors), leniency.flips);
-    deviceTests(any, options);
+    deviceTests(any, options, leniency.unanswered ?? {});
     describeWith('on pseudo terminals', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () =>
       portTests(any, options),
     );

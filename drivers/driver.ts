@@ -198,6 +198,8 @@ export interface OpenContext<Options, FromDevice, ToDevice> {
   readonly link: Link<FromDevice, ToDevice>;
   readonly clock: Clock;
   readonly log: Log;
+  /** False while the agent itself is unwell: what keeps a machine moving (a heartbeat) is to stop then. */
+  isHealthy(): boolean;
 }
 
 export interface Driver<Options = unknown, FromDevice = unknown, ToDevice = unknown> {

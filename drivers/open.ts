@@ -28,6 +28,8 @@ export interface PeripheralOptions {
   readonly line?: Partial<LineNeeds>;
   readonly echo?: boolean;
   readonly onMessage?: (message: unknown) => void;
+  /** Default: always well. */
+  readonly isHealthy?: () => boolean;
 }
 
 export function openPeripheral({
@@ -39,6 +41,7 @@ export function openPeripheral({
   line,
   echo,
   onMessage,
+  isHealthy = () => true,
 }: PeripheralOptions): OpenedPeripheral {
   const manifest = driver.manifest(options);
   const link = new Link<unknown, unknown>({
@@ -52,7 +55,7 @@ export function openPeripheral({
   return {
     manifest,
     link,
-    peripheral: driver.open({ options, link, clock, log }),
+    peripheral: driver.open({ options, link, clock, log, isHealthy }),
     [Symbol.dispose]: () => link[Symbol.dispose](),
   };
 }
