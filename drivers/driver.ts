@@ -71,6 +71,11 @@ export interface Action {
   readonly preconditions?: readonly Precondition[];
   /** What the device says when it has done it: for people. */
   readonly acknowledgement: string;
+  /**
+   * The state that shows that it was done, where a property tells: asked when no answer came.
+   * @param args as parsed
+   */
+  shownBy?(args: Readonly<Record<string, unknown>>): Precondition;
   /** Arguments that the simulator acknowledges: for the conformance suite and as an example for people. */
   readonly example: Readonly<Record<string, unknown>>;
 }

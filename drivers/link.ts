@@ -196,6 +196,15 @@ export class Link<In, Out> implements Disposable {
     }
   }
 
+  /** What came so far and was no answer, taken at once: for a driver that polls. */
+  *unread(): Generator<In, void, undefined> {
+    while (this.#unread.size > 0) {
+      const item = this.#unread.take();
+      if (item === undefined) return;
+      yield item;
+    }
+  }
+
   figures(): LinkFigures {
     const now = this.#options.clock.monoMs();
     const quantiles = this.#roundTrips.quantiles(now, [0.5, 0.99]);

@@ -13,6 +13,8 @@ import type { Transport } from './transport.ts';
 /** One device on one connection; disposing it leaves the bus, which others may share. */
 export interface OpenedPeripheral extends Disposable {
   readonly manifest: Manifest;
+  /** The manifest's, with what configuration says over it. */
+  readonly line: LineNeeds;
   readonly link: Link<unknown, unknown>;
   readonly peripheral: Peripheral;
 }
@@ -44,16 +46,18 @@ export function openPeripheral({
   isHealthy = () => true,
 }: PeripheralOptions): OpenedPeripheral {
   const manifest = driver.manifest(options);
+  const merged = { ...manifest.line, ...line };
   const link = new Link<unknown, unknown>({
     bus,
     codec: driver.protocol(options).host(),
-    line: { ...manifest.line, ...line },
+    line: merged,
     clock,
     ...(echo === undefined ? {} : { echo }),
     ...(onMessage === undefined ? {} : { onMessage }),
   });
   return {
     manifest,
+    line: merged,
     link,
     peripheral: driver.open({ options, link, clock, log, isHealthy }),
     [Symbol.dispose]: () => link[Symbol.dispose](),

@@ -4,6 +4,7 @@ import { version } from '#agent/core/version.ts';
 import { benchCommand } from './bench.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
+import { driversCommand } from './drivers.ts';
 import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
@@ -38,6 +39,7 @@ function program(): Command {
     .addCommand(replayCommand())
     .addCommand(checkConfigCommand())
     .addCommand(modelsCommand())
+    .addCommand(driversCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
     .addCommand(sinkCommand())

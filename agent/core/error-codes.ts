@@ -423,6 +423,31 @@ export const errorCodes = {
     title: 'No pseudo terminal can be made for a simulated device.',
     hint: 'Install perl and coreutils, and check that /dev/ptmx is there; or name an existing port with --port.',
   },
+  'device-foreign': {
+    kind: 'config',
+    title: 'What answers at a port is not what the driver works, or nothing answers.',
+    hint: 'Check the wiring, the address and the line’s settings; `outpost drivers probe` tries every driver at a port.',
+  },
+  'device-silent': {
+    kind: 'peer',
+    title: 'A device has fallen silent.',
+    hint: 'Check its power and its cable. The port is opened again by itself.',
+  },
+  'driver-options': {
+    kind: 'config',
+    title: 'The options of a driver are wrong.',
+    hint: 'See `outpost drivers describe NAME` for what may be said.',
+  },
+  'recording-unreadable': {
+    kind: 'config',
+    title: 'A recording cannot be read.',
+    hint: 'Check the path, and that the file may be read.',
+  },
+  'driver-exists': {
+    kind: 'config',
+    title: 'A new driver cannot be written there.',
+    hint: 'Choose a name of a-z, 0-9 and - that no driver has, in a folder that you may write to.',
+  },
   'driver-unknown': {
     kind: 'config',
     title: 'No driver has this name.',

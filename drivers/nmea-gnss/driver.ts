@@ -60,7 +60,7 @@ function peripheral({ link, options: { chipset, rate }, clock }: Context): Perip
     },
 
     async *observe(signal) {
-      const fixes = new Fixes({ early: true });
+      const fixes = new Fixes({ live: true });
       for await (const message of link.messages(signal)) {
         const fix = fixes.push(message);
         if (fix) yield* observationsOf(fix, clock.wallMs());

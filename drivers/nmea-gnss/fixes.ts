@@ -4,7 +4,8 @@
  *   RMC 12:00:00 · GGA 12:00:00 · GSA · GSV --next time--> Fix 12:00:00
  *
  * Sentences without a time belong to the one with a time before them. A fix is told when the next time begins; while
- * a receiver keeps to one order, already at the sentence that ended the moment before (`early`).
+ * a receiver keeps to one order, already at the sentence that ended the moment before (`live`). The first moment of a live
+ * line was joined in its middle, and is not told.
  */
 import type { Sentence } from './codec.ts';
 import type { fixModes, fixQualities } from './manifest.ts';
@@ -49,7 +50,7 @@ const qualityNames: readonly (typeof fixQualities)[number][] = [
 const dayMs = 86_400_000;
 
 export class Fixes {
-  readonly #early: boolean;
+  readonly #live: boolean;
   readonly #inView = new Map<string, Set<string>>();
   #moment: Moment | undefined;
   /** Midnight of the newest date that was heard, and the time of day that followed it. */
@@ -57,8 +58,8 @@ export class Fixes {
   #lastTimeMs: number | undefined;
   #enders: readonly string[] = [];
 
-  constructor({ early = false }: { readonly early?: boolean } = {}) {
-    this.#early = early;
+  constructor({ live = false }: { readonly live?: boolean } = {}) {
+    this.#live = live;
   }
 
   /** @returns the fix that this sentence completes, or shows to be complete */
@@ -75,7 +76,7 @@ export class Fixes {
     if (!moment) return fix;
     moment.last = sentence.formatter;
     this.#take(moment, sentence.formatter, statement);
-    return fix ?? (this.#early && this.#endsEarly(moment) ? this.#finish() : undefined);
+    return fix ?? (this.#live && this.#endsEarly(moment) ? this.#finish() : undefined);
   }
 
   /** The end of a recording. */
@@ -106,8 +107,9 @@ export class Fixes {
   #finish(): Fix | undefined {
     const moment = this.#moment;
     if (!moment || moment.said.size === 0) return undefined;
+    const isFirst = this.#enders.length === 0;
     this.#enders = [...this.#enders, moment.last].slice(-2);
-    const fix = this.#fixOf(moment);
+    const fix = this.#live && isFirst ? undefined : this.#fixOf(moment);
     // what follows with the same time has had its fix
     moment.said.clear();
     return fix;

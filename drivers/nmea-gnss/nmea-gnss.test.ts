@@ -9,8 +9,8 @@ import vectors from './vectors.json' with { type: 'json' };
 
 describeDriver(driver, vectors);
 
-const fixesOf = (sentences: readonly Sentence[], early = false): Fix[] => {
-  const fixes = new Fixes({ early });
+const fixesOf = (sentences: readonly Sentence[]): Fix[] => {
+  const fixes = new Fixes();
   const found = sentences.map((each) => fixes.push(each));
   return [...found, fixes.end()].filter((fix) => fix !== undefined);
 };
@@ -123,11 +123,11 @@ describe('fixes', () => {
   });
 
   it('are told at once when a receiver keeps to an order, and still one a moment', () => {
-    const fixes = new Fixes({ early: true });
+    const fixes = new Fixes({ live: true });
     const seconds = ['123519', '123520', '123521', '123522'].flatMap((time) => [gga(time), rmc(time, '230326')]);
     const told = seconds.map((each) => fixes.push(each)?.timeMs);
     const at = (second: number): number => Date.UTC(2026, 2, 23, 12, 35, second);
-    expect(told).toEqual([undefined, undefined, at(19), undefined, at(20), at(21), undefined, at(22)]);
+    expect(told).toEqual([undefined, undefined, undefined, undefined, at(20), at(21), undefined, at(22)]);
   });
 });
 
