@@ -19,6 +19,8 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'reading':
+    case 'peripheral':
       return undefined;
   }
 }
@@ -36,6 +38,8 @@ export function placeOf(event: Event): string | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'reading':
+    case 'peripheral':
       return undefined;
   }
 }

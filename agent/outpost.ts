@@ -1,7 +1,8 @@
 /**
  * Composition root of the agent: the only file that knows every room, and hands them values.
  *
- *   sight -> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
+ *   peripherals -> reading rules -.
+ *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,7 +24,16 @@ import { type CameraView, Sight } from '#agent/sight.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
+import { Doubts } from '#agent/peripherals/doubts.ts';
+import { type PeripheralView, Peripherals } from '#agent/peripherals/peripherals.ts';
+import {
+  compileReadingRules,
+  type ReadingRules,
+  type ReadingRulesState,
+  type ReadingRulesStep,
+} from '#agent/rules/readings.ts';
 import type { Config } from '#config/schema.ts';
+import { loadDriver } from '#drivers/registry.ts';
 import type { Model } from '#models/model.ts';
 
 export interface OutpostOptions {
@@ -48,6 +58,7 @@ export interface Status {
   readonly uptimeMs: number;
   readonly health: { readonly worst: Severity | 'ok'; readonly conditions: readonly HealthCondition[] };
   readonly cameras: readonly CameraView[];
+  readonly peripherals: readonly PeripheralView[];
   readonly vision: Sight['vision'];
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Outbox['state'];
@@ -59,6 +70,15 @@ export interface Status {
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
+const tickMs = 1_000;
+
+/** What is open before the agent is made. */
+interface Opened {
+  readonly health: Health;
+  readonly outbox: Outbox;
+  readonly evidence: Evidence | undefined;
+  readonly doubts: Doubts;
+}
 
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
@@ -71,11 +91,14 @@ export class Outpost implements AsyncDisposable {
   readonly #intake: Intake;
   readonly #uplink: Uplink;
   readonly #sight: Sight;
+  readonly #peripherals: Peripherals;
+  readonly #readingRules: ReadingRules;
+  #readingState: ReadingRulesState;
   readonly #startedWallMs: number;
   readonly #startedMonoMs: number;
   #made = 0;
 
-  private constructor(options: OutpostOptions, health: Health, outbox: Outbox, evidence: Evidence | undefined) {
+  private constructor(options: OutpostOptions, { health, outbox, evidence, doubts }: Opened) {
     const { config, clock, random, log } = options;
     this.#options = options;
     this.#health = health;
@@ -102,10 +125,26 @@ export class Outpost implements AsyncDisposable {
       random,
       log,
     });
+    const run = `${outbox.epoch.slice(0, 8)}-${outbox.boot}`;
+    this.#readingRules = compileReadingRules(config, { run, timeZone: config.device.timeZone });
+    this.#readingState = this.#readingRules.initial();
+    this.#peripherals = new Peripherals({
+      peripherals: config.peripherals,
+      loadDriver,
+      doubts,
+      run,
+      clock,
+      health,
+      log,
+      emit: (events) => this.#emit(events),
+      onReading: (reading, { personal }) => {
+        if (!personal) this.#advance(this.#readingRules.step(this.#readingState, reading));
+      },
+    });
     this.#sight = new Sight({
       config,
       model: options.model,
-      run: `${outbox.epoch.slice(0, 8)}-${outbox.boot}`,
+      run,
       clock,
       health,
       log,
@@ -132,7 +171,9 @@ export class Outpost implements AsyncDisposable {
       log,
     });
     const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
-    return new Outpost(options, health, outbox, evidence);
+    const ids = config.peripherals.map(({ id }) => id);
+    const doubts = await Doubts.open(join(path, 'peripherals.json'), ids);
+    return new Outpost(options, { health, outbox, evidence, doubts });
   }
 
   /** Runs until aborted; then what is open ends, and what waits is written. */
@@ -155,8 +196,10 @@ export class Outpost implements AsyncDisposable {
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,
     });
-    await supervise([...this.#sight.services(), alone], supervised, signal);
+    const services = [...this.#sight.services(), ...this.#peripheralServices(), alone];
+    await supervise(services, supervised, signal);
     this.#sight.finish();
+    this.#advance(this.#readingRules.finish(this.#readingState, this.#now()));
     writing.abort();
     await writer;
     await this.#sendLast();
@@ -185,6 +228,7 @@ export class Outpost implements AsyncDisposable {
       uptimeMs: Math.round(clock.monoMs() - this.#startedMonoMs),
       health: { worst: this.#health.worst(), conditions: this.#health.entries() },
       cameras: this.#sight.cameras(),
+      peripherals: this.#peripherals.views(),
       vision,
       events: { made: this.#made, waiting: this.#intake.waiting, lost: this.#intake.lost },
       outbox: this.#outbox.state,
@@ -198,6 +242,31 @@ export class Outpost implements AsyncDisposable {
     };
   }
 
+  /** Reading rules wait for their hold by the clock as well: a device may tell changes alone. */
+  #peripheralServices(): readonly Service[] {
+    if (this.#options.config.peripherals.length === 0) return [];
+    const tick: Service = {
+      name: 'reading-rules',
+      run: async (signal) => {
+        while (!signal.aborted) {
+          await this.#options.clock.sleep(tickMs, signal).catch(() => undefined);
+          if (!signal.aborted) this.#advance(this.#readingRules.tick(this.#readingState, this.#now()));
+        }
+      },
+    };
+    return [...this.#peripherals.services(), tick];
+  }
+
+  #advance({ state, events }: ReadingRulesStep): void {
+    this.#readingState = state;
+    this.#emit(events);
+  }
+
+  #now(): { readonly wallMs: number; readonly monoMs: number } {
+    const { clock } = this.#options;
+    return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
+  }
+
   /** What metrics need is loaded when somebody asks for them. */
   #answers(): Answers {
     return {
@@ -206,6 +275,7 @@ export class Outpost implements AsyncDisposable {
         const { metricsText } = await import('#agent/console/metrics.ts');
         return await metricsText(this.status());
       },
+      resolve: async (peripheral) => await this.#peripherals.resolve(peripheral),
     };
   }
 

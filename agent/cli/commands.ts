@@ -11,6 +11,7 @@ import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
 import { keysCommand } from './keys.ts';
 import { modelsCommand } from './models.ts';
+import { peripheralsCommand } from './peripherals.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
@@ -41,6 +42,7 @@ function program(): Command {
     .addCommand(modelsCommand())
     .addCommand(driversCommand())
     .addCommand(statusCommand())
+    .addCommand(peripheralsCommand())
     .addCommand(doctorCommand())
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Config } from '#config/schema.ts';
 import type { Finding } from './doctor-finding.ts';
 import { exitCodes, print, printJson } from './output.ts';
+import { deviceSchema } from './running.ts';
 
 const examples = `
 Examples:
@@ -54,10 +55,10 @@ async function run({ config: file, cameras, json }: DoctorOptions): Promise<void
 
 /** A configuration that is wrong is a finding too: the rest is looked at with the defaults. */
 async function readConfig(file: string | undefined): Promise<{ readonly config: Config; readonly finding: Finding }> {
-  const { loadConfig } = await import('#config/load.ts');
+  const [{ loadConfig }, schema] = await Promise.all([import('#config/load.ts'), deviceSchema()]);
   const check = 'configuration';
   try {
-    const { config, file: found } = await loadConfig(file === undefined ? {} : { file });
+    const { config, file: found } = await loadConfig({ schema, ...(file === undefined ? {} : { file }) });
     return { config, finding: { check, verdict: 'ok', detail: found ?? 'none found: all defaults' } };
   } catch (thrown) {
     const { toOutpostError } = await import('#agent/core/errors.ts');

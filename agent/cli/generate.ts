@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { assetPath, packaged } from '#agent/core/program.ts';
 import { exitCodes, note, print } from './output.ts';
+import { deviceSchema } from './running.ts';
 
 export interface GeneratedFile {
   /** From the root of the repository. */
@@ -25,6 +26,7 @@ export function generateCommand(): Command {
 
 /** Every generated file as it should be. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
+  const schema = await deviceSchema();
   const [{ configJsonSchema }, { configReference }, { errorReference }, catalogue] = await Promise.all([
     import('#config/json-schema.ts'),
     import('#config/reference.ts'),
@@ -32,8 +34,8 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
     import('#agent/domain/catalogue.ts'),
   ]);
   return [
-    { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(), undefined, 2)}\n` },
-    { path: 'config/REFERENCE.md', content: configReference() },
+    { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(schema), undefined, 2)}\n` },
+    { path: 'config/REFERENCE.md', content: configReference(schema) },
     { path: 'agent/core/ERRORS.md', content: errorReference() },
     ...catalogue.generatedFiles().map(({ path, text }) => ({ path, content: text })),
   ];

@@ -1,7 +1,7 @@
 /** `outpost run`: the agent, until it is told to stop. */
 import { Command } from 'commander';
 import type { Model } from '#models/model.ts';
-import { modelOf, untilStopped } from './running.ts';
+import { deviceSchema, modelOf, untilStopped } from './running.ts';
 
 const examples = `
 Examples:
@@ -27,8 +27,8 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   // It loads beside us: the first detection comes a third of a second earlier.
   const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
   using child = new WaitingChild();
-  const { loadConfig } = await import('#config/load.ts');
-  const { config } = await loadConfig({ ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
+  const [{ loadConfig }, schema] = await Promise.all([import('#config/load.ts'), deviceSchema()]);
+  const { config } = await loadConfig({ schema, ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
   if (!config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
   let model: Promise<Model> | undefined = modelOf(config, undefined);
   // What it throws is thrown where it is used.

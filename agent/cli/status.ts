@@ -55,6 +55,25 @@ const custodyText = ({ custody, acks }: Status['uplink']): string =>
     ? `${custody}   acknowledgements ${acks.accepted}, refused ${acks.refused}, last ${acks.lastAt ?? 'none'}`
     : `${custody}   events leave the device on the broker’s word (uplink.consumers is empty)`;
 
+function showPeripherals(peripherals: Status['peripherals']): void {
+  if (peripherals.length === 0) return;
+  print();
+  printTable([
+    ['peripheral', 'driver', 'phase', 'last frame s', 'rtt p50 ms', 'frames', 'crc', 'timeouts', 'connections'],
+    ...peripherals.map((each) => [
+      each.id,
+      each.driver,
+      each.phase,
+      each.lastFrameAgeMs === undefined ? '-' : Number((each.lastFrameAgeMs / 1_000).toFixed(1)),
+      each.roundTripMsP50 === undefined ? '-' : Number(each.roundTripMsP50.toFixed(2)),
+      each.messages,
+      each.checksumErrors,
+      each.timeouts,
+      each.connections,
+    ]),
+  ]);
+}
+
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
   print(
@@ -76,6 +95,7 @@ function show(status: Status): void {
       camera.reopened,
     ]),
   ]);
+  showPeripherals(status.peripherals);
   print();
   const depth = Object.values(outbox).reduce((sum, lane) => sum + lane.depth, 0);
   print(

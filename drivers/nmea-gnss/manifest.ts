@@ -7,18 +7,18 @@ export const options = z.strictObject({
     title: 'Chipset',
     description:
       '`mediatek`: MT33xx and kin, asked for their firmware and set by PMTK sentences; `generic`: only heard.',
-    restart: 'agent',
+    restart: 'peripheral',
   }),
   rate: z.number().min(0.1).max(10).optional().meta({
     title: 'Rate',
     description: 'Positions a second that a mediatek receiver is set to; absent: left as it is.',
     unit: 'Hz',
-    restart: 'agent',
+    restart: 'peripheral',
   }),
   unchecked: z.boolean().default(false).meta({
     title: 'Unchecked sentences',
     description: 'Take sentences without a checksum too, from old receivers that send none.',
-    restart: 'agent',
+    restart: 'peripheral',
   }),
 });
 export type Options = z.infer<typeof options>;

@@ -7,7 +7,7 @@ export const options = z.strictObject({
     title: 'Poll interval',
     description: 'Between two questions for the state.',
     unit: 'ms',
-    restart: 'agent',
+    restart: 'peripheral',
   }),
 });
 export type Options = z.infer<typeof options>;
