@@ -16,6 +16,11 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  'mavlink-base': {
+    title: 'Robot bases, MAVLink 2 (ArduPilot Rover, PX4)',
+    options: async () => (await import('./mavlink-base/manifest.ts')).options,
+    load: async () => sealed((await import('./mavlink-base/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;
