@@ -21,6 +21,11 @@ const entries = {
     options: async () => (await import('./mavlink-base/manifest.ts')).options,
     load: async () => sealed((await import('./mavlink-base/driver.ts')).driver),
   },
+  'pan-tilt': {
+    title: 'Pan and tilt heads, Pelco-D and VISCA',
+    options: async () => (await import('./pan-tilt/manifest.ts')).options,
+    load: async () => sealed((await import('./pan-tilt/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;

@@ -85,6 +85,10 @@ function peripheral(context: Context): Peripheral {
     take(answer.message);
     return answer.message;
   };
+  const consented = (outcome: Outcome, assumed: Parameters<Picture['assume']>[0]): Outcome => {
+    if (outcome.status === 'acknowledged') picture.assume(assumed);
+    return outcome;
+  };
   const worked = (): Autopilot => picture.autopilot as Autopilot;
 
   const deeds: Readonly<Record<string, (args: never, signal: AbortSignal) => Promise<Outcome>>> = {
@@ -92,7 +96,8 @@ function peripheral(context: Context): Peripheral {
     disarm: async (_args, signal) => await commander.long(commands.arm, [0], signal),
     async arm(_args, signal) {
       const problem = armingProblem(safety, of, picture.position(clock.monoMs()));
-      return problem === undefined ? await commander.long(commands.arm, [1], signal) : refused(problem);
+      if (problem !== undefined) return refused(problem);
+      return consented(await commander.long(commands.arm, [1], signal), { armed: true });
     },
     async goTo({ speed = of.speedLimit, ...place }: LatLon & { speed?: number }, signal) {
       const problem = tooFast(speed, of) ?? wayProblem(picture.position(clock.monoMs()), place, of);
@@ -141,7 +146,8 @@ function peripheral(context: Context): Peripheral {
         safety.refusal ??
         failsafeProblem(safety) ??
         (next ? wayProblem(position, next, of) : 'The autopilot has no mission.');
-      return problem === undefined ? await commander.long(commands.startMission, [], signal) : refused(problem);
+      if (problem !== undefined) return refused(problem);
+      return consented(await commander.long(commands.startMission, [], signal), { mode: 'mission' });
     },
     async readParameter({ name }: { name: string }, signal) {
       const value = await readParameter(exchange, worked(), name, signal);
@@ -197,6 +203,7 @@ function peripheral(context: Context): Peripheral {
       const beating = beat(stop.signal);
       try {
         for (const property of Object.keys(checks)) yield* checked(property);
+        yield* picture.known();
         for await (const packet of link.messages(signal)) {
           yield* take(packet);
           if (!isOfFailsafe(packet, picture.autopilot)) continue;

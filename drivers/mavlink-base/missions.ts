@@ -23,7 +23,7 @@ export type Downloaded =
   | { readonly is: 'items'; readonly items: readonly Item[] }
   | { readonly is: 'failed'; readonly outcome: Outcome };
 
-const mostTries = 3;
+const mostTries = 5;
 /** Items that the autopilot asks for again and again, at most. */
 const mostAsks = 5;
 export const mostItems = 500;

@@ -51,6 +51,11 @@ export class Picture {
     );
   }
 
+  /** What it has just consented to, until its next heartbeat says how it is. */
+  assume(known: { readonly armed?: boolean; readonly mode?: Mode }): void {
+    for (const [property, value] of Object.entries(known)) this.#latest.set(property, value);
+  }
+
   position(nowMs: number): LatLon | undefined {
     return this.#position && nowMs - this.#position.atMs <= freshMs ? this.#position : undefined;
   }
@@ -59,6 +64,14 @@ export class Picture {
   latest(property: string): Observation | undefined {
     const value = this.#latest.get(property);
     return value === undefined ? undefined : { is: 'reading', property, value };
+  }
+
+  /** All that is known, for who begins to listen. */
+  *known(): Generator<Observation> {
+    for (const [property, value] of this.#latest) yield { is: 'reading', property, value };
+    if (this.#latest.get('insideFence') !== false || !this.#position) return;
+    const { latitude, longitude } = this.#position;
+    yield { is: 'event', event: 'leftFence', data: { latitude, longitude } };
   }
 
   /** A final result that came while nobody waited for it, once. */

@@ -6,7 +6,7 @@ import type { Simulator } from '../simulator.ts';
 import { autopilotOf } from './autopilots.ts';
 import type { Packet } from './codec.ts';
 import type { Fields, Message, MessageName } from './definitions.ts';
-import { accepted, autopilots, commands, components, modeFlags, vehicles } from './enums.ts';
+import { accepted, autopilots, commands, components, inProgress, modeFlags, vehicles } from './enums.ts';
 import { isInside, type LatLon } from './fence.ts';
 import type { Options } from './manifest.ts';
 import type { Item } from './missions.ts';
@@ -23,6 +23,13 @@ export interface RoverOptions {
 export interface Rover extends Simulator<Packet, Packet> {
   readonly position: LatLon;
   readonly isMoving: boolean;
+  /** As by another station. */
+  setParameter(name: string, value: number): void;
+  setMission(items: readonly Item[]): void;
+  /** Does this command from now on without a word. */
+  mute(command: number): void;
+  /** Says of this command first that it is in progress. */
+  takeTime(command: number): void;
   readonly state: Readonly<Record<string, unknown>> & { readonly mode: RoverMode; readonly armed: boolean };
 }
 
@@ -87,7 +94,17 @@ export function rover(of: Options, { autopilot = 'ardupilot', params: more = {},
     return { sequence, system: of.system, component: components.autopilot, message, ...signature };
   };
   let signedAt = 0;
-  const ack = (command: number, result: number): Packet =>
+  const muted = new Set<number>();
+  const slowly = new Set<number>();
+  const late: Packet[] = [];
+  const isMuted = (message: Message): boolean => message.name === 'COMMAND_ACK' && muted.has(message.fields.command);
+  const ack = (command: number, result: number): Packet => {
+    const said = ackOf(command, result);
+    if (!slowly.has(command)) return said;
+    late.push(said);
+    return ackOf(command, inProgress);
+  };
+  const ackOf = (command: number, result: number): Packet =>
     packet({
       name: 'COMMAND_ACK',
       fields: { command, result, progress: 0, result_param2: 0, target_system: of.ourSystem, target_component: 0 },
@@ -305,14 +322,20 @@ export function rover(of: Options, { autopilot = 'ardupilot', params: more = {},
     get isMoving() {
       return body.isMoving;
     },
-    receive,
+    receive: (heard) => receive(heard).filter(({ message }) => !isMuted(message)),
+    setParameter(name, value) {
+      params[name] = value;
+    },
+    setMission: (items) => setList(0, [...items]),
+    mute: (command) => void muted.add(command),
+    takeTime: (command) => void slowly.add(command),
     tell({ monoMs }) {
       const messages = [...live(monoMs), where(body)];
       if (monoMs - body.beatMs >= beatEveryMs) {
         body.beatMs = monoMs;
         messages.unshift(...slow());
       }
-      return messages.map(packet);
+      return [...messages.map(packet), ...late.splice(0)];
     },
     provoke(event) {
       if (event === 'warning') return [packet(statusText('PreArm: Hardware safety switch'))];
