@@ -16,6 +16,11 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  'modbus-rtu': {
+    title: 'Modbus RTU by a register map: relays, locks, sirens, sensors',
+    options: async () => (await import('./modbus-rtu/manifest.ts')).options,
+    load: async () => sealed((await import('./modbus-rtu/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;
