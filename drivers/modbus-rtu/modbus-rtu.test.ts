@@ -189,7 +189,7 @@ describe('a bus', () => {
       },
       onClosed: () => undefined,
     });
-    Object.assign(doubles[1]?.state?.["input"] as object, { 1: 0xffff });
+    Object.assign(doubles[1]?.state?.['input'] as object, { 1: 0xffff });
     const bus = new Bus(host, systemClock);
     const opened = given.map((options) =>
       openPeripheral({ driver: sealed(driver), options, bus, clock: systemClock, log: silentLog }),

@@ -21,7 +21,8 @@ const terminals = [needsProgram('perl'), needsProgram('stty', 'coreutils')];
 const python = '/usr/bin/python3';
 const needsPymodbus: Requirement = () =>
   // a module, and no program
-  needsProgram('python3')() ?? (moduleIsThere ? undefined : 'python3-pymodbus (apt-get install python3-pymodbus)');
+  needsProgram('python3')() ??
+  (moduleIsThere ? undefined : 'pymodbus (apt-get install python3-pymodbus python3-serial-asyncio)');
 const moduleIsThere = await promisify(execFile)(python, ['-c', 'import pymodbus, serial_asyncio']).then(
   () => true,
   () => false,
