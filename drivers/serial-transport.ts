@@ -12,7 +12,7 @@ import { SerialPort } from 'serialport';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { LineNeeds } from './driver.ts';
-import { holdersOf } from './port.ts';
+import { type Holder, holdersOf } from './port.ts';
 import { Ending, portError, type Transport, type TransportListener } from './transport.ts';
 
 export type SerialLine = Pick<LineNeeds, 'baudRate' | 'dataBits' | 'parity' | 'stopBits' | 'lowLatency'>;
@@ -31,6 +31,7 @@ const writeGraceMs = 2_000;
  * @throws OutpostError `port-missing`, `port-denied`, `port-busy` with who holds it, `port-unusable`
  */
 export async function openSerial(path: string, line: SerialLine, clock: Clock): Promise<Transport> {
+  await refuseHeld(path);
   const binding = await openBinding(path, line);
   const fd = (binding as unknown as { readonly fd: number | null }).fd;
   if (fd === null) throw portError('port-unusable', path, 'it closed while it was opened.');
@@ -54,6 +55,20 @@ function streamOf(fd: number): ReadStream {
     closeSync(fd);
     throw cause;
   }
+}
+
+/** Who has it open without a lock (a getty, a terminal program) would take every other byte. */
+async function refuseHeld(path: string): Promise<void> {
+  // a pseudo terminal is held by who made it
+  if (path.startsWith('/dev/pts/')) return;
+  const holders = await holdersOf(path);
+  if (holders.length > 0) throw busy(path, holders);
+}
+
+function busy(path: string, holders: readonly Holder[], cause?: unknown): OutpostError {
+  const who = holders.map(({ pid, name }) => `${name} (process ${pid})`).join(', ');
+  const detail = who === '' ? 'another process, or another peripheral of this agent, holds it.' : `${who} holds it.`;
+  return new OutpostError('port-busy', `${path}: ${detail}`, { context: { port: path, holders }, cause });
 }
 
 async function openBinding(path: string, line: SerialLine): Promise<Binding> {
@@ -80,12 +95,7 @@ async function openBinding(path: string, line: SerialLine): Promise<Binding> {
 /** The binding tells errno only by its words (strerror(3)). */
 async function explain(path: string, cause: unknown): Promise<OutpostError> {
   const words = messageOf(cause);
-  if (/lock port|Device or resource busy/.test(words)) {
-    const holders = await holdersOf(path);
-    const who = holders.map(({ pid, name }) => `${name} (process ${pid})`).join(', ');
-    const detail = who === '' ? 'another process, or another peripheral of this agent, holds it.' : `${who} holds it.`;
-    return new OutpostError('port-busy', `${path}: ${detail}`, { context: { port: path, holders }, cause });
-  }
+  if (/lock port|Device or resource busy/.test(words)) return busy(path, await holdersOf(path), cause);
   if (/No such file|No such device/.test(words)) return portError('port-missing', path, 'it is not there.', cause);
   if (/Permission denied/.test(words)) return portError('port-denied', path, 'this user may not open it.', cause);
   return portError('port-unusable', path, words, cause);
