@@ -1,7 +1,6 @@
 /** Where devices are: how it is written, what is plugged in, who holds it. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, openSync, closeSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,12 +86,8 @@ describe('what is plugged in', () => {
 describeWith('who holds a port', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
   it('is named, and in the error of who would open it', async () => {
     await using pty = openPty(clock);
-    const fd = openSync(pty.path, constants.O_RDWR | constants.O_NOCTTY);
     // another careful program: it holds the lock too
-    const holder = spawn('flock', ['-n', '9', 'sleep', '600'], {
-      stdio: ['ignore', 'ignore', 'ignore', null, null, null, null, null, null, fd],
-    });
-    closeSync(fd);
+    const holder = spawn('flock', ['-n', pty.path, 'sleep', '600'], { stdio: 'ignore' });
     // flock starts it when the lock is its own
     await eventually(async () => (await holdersOf(pty.path)).some(({ name }) => name === 'sleep'), 'the holder');
     const opening = openPort({ is: 'path', path: pty.path }, plainLine, clock);

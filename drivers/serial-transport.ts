@@ -59,8 +59,8 @@ function streamOf(fd: number): ReadStream {
 
 /** Who has it open without a lock (a getty, a terminal program) would take every other byte. */
 async function refuseHeld(path: string): Promise<void> {
-  // a pseudo terminal is held by who made it
-  if (path.startsWith('/dev/pts/')) return;
+  // a pseudo terminal is held by who made it, and what is no port will say so itself
+  if (!/^\/dev\/(tty|rfcomm)/.test(path)) return;
   const holders = await holdersOf(path);
   if (holders.length > 0) throw busy(path, holders);
 }
