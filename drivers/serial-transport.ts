@@ -13,7 +13,7 @@ import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { LineNeeds } from './driver.ts';
 import { type Holder, holdersOf } from './port.ts';
-import { Ending, portError, type Transport, type TransportListener } from './transport.ts';
+import { portError, type Transport, TransportBase } from './transport.ts';
 
 export type SerialLine = Pick<LineNeeds, 'baudRate' | 'dataBits' | 'parity' | 'stopBits' | 'lowLatency'>;
 
@@ -101,8 +101,7 @@ async function explain(path: string, cause: unknown): Promise<OutpostError> {
   return portError('port-unusable', path, words, cause);
 }
 
-class SerialTransport implements Transport {
-  readonly #ending: Ending;
+class SerialTransport extends TransportBase {
   readonly #binding: Binding;
   readonly #fd: number;
   readonly #stream: ReadStream;
@@ -111,35 +110,19 @@ class SerialTransport implements Transport {
   #closing: Promise<void> | undefined;
 
   constructor(path: string, binding: Binding, fd: number, stream: ReadStream, perByteMs: number, clock: Clock) {
-    this.#ending = new Ending(path);
+    super(path);
     this.#binding = binding;
     this.#fd = fd;
     this.#stream = stream;
     this.#byteMs = perByteMs;
     this.#clock = clock;
-    stream.on('data', (bytes: Uint8Array) => this.#ending.bytes(bytes));
+    stream.on('data', (bytes: Uint8Array) => this.arrived(bytes));
     stream.on(
       'error',
       (cause) =>
         void this.#end(portError('port-lost', path, `it is gone (${systemCode(cause) ?? messageOf(cause)}).`, cause)),
     );
     stream.on('close', () => void this.#end(portError('port-lost', path, 'it hung up.')));
-  }
-
-  get epoch(): number {
-    return this.#ending.epoch;
-  }
-
-  get name(): string {
-    return this.#ending.name;
-  }
-
-  get isOpen(): boolean {
-    return this.#ending.isOpen;
-  }
-
-  attach(listener: TransportListener): void {
-    this.#ending.attach(listener);
   }
 
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -164,7 +147,7 @@ class SerialTransport implements Transport {
 
   /** @returns how many the system took; the descriptor is this port's only while it is open */
   #writeSome(bytes: Uint8Array): number {
-    if (!this.isOpen) throw this.#ending.refusal();
+    if (!this.isOpen) throw this.refusal();
     try {
       return writeSync(this.#fd, bytes);
     } catch (cause) {
@@ -186,7 +169,7 @@ class SerialTransport implements Transport {
 
   /** What is still in the system's buffer is thrown away: it was meant for a connection that is over. */
   async #end(error: OutpostError | undefined): Promise<void> {
-    if (this.#ending.close(error)) this.#closing = this.#close();
+    if (this.closeOnce(error)) this.#closing = this.#close();
     await this.#closing;
   }
 
