@@ -11,13 +11,14 @@ import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import { type Random, systemRandom } from '#agent/core/random.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
-import type { Envelope } from '#agent/domain/envelope.ts';
+import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { encodeAppend, type EncodedAppend, layOut, StoredEnvelope } from './append.ts';
+import { JobAppends, StoredEnvelope } from './append.ts';
 import { type Host, systemHost } from './host.ts';
 import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
 import { ReadAhead } from './read-ahead.ts';
+import { withChanges } from './slots.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -99,15 +100,21 @@ interface Waiting<Request, Result> {
   readonly reject: (error: OutpostError) => void;
 }
 
-/** Encoded when it arrives, so that the main thread works while the writer waits for the disk. */
-type Append = Waiting<readonly Event[], readonly Envelope[]> & EncodedAppend;
+/** Encoded when its Job is made: texts that waited would be copied by each collection of the nursery. */
+interface Append extends Waiting<readonly Event[], readonly Envelope[]> {
+  /** When it arrived. */
+  readonly clock: ClockQuality;
+}
 
 /** Events in one Job: the transaction stays short, and so does the copying to the thread. */
 const mostEventsAJob = 1_024;
 /** So many that wait are worth a second Job in flight: it is made and copied while the writer works on the first. */
 const worthASecondJob = 64;
-/** On a disk that is slower than this, one large commit carries more than two that overlap. */
-const quickCommitMs = 1;
+/**
+ * Milliseconds that the main thread is at work for each event of a Job. Two Jobs that overlap hide that work and cost a
+ * commit more: where commits take longer, one large Job carries more.
+ */
+const workMsAnEvent = 0.008;
 /** Events that wait for the disk; beyond it producers are refused. */
 const mostWaiting = 65_536;
 
@@ -130,8 +137,10 @@ class DurableOutbox implements Outbox {
   readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
   readonly #running = new Set<Promise<void>>();
   #isGathering = false;
-  /** Moving average. */
+  /** Moving average; one that also moved the log into the database counts as four others at most. */
   #commitMs = 0;
+  /** Events of the Jobs in flight. */
+  #writtenEvents = 0;
   #down: OutpostError | undefined;
   #closed = false;
   #origin: Origin;
@@ -183,10 +192,10 @@ class DurableOutbox implements Outbox {
     if (this.#waitingEvents + events.length > mostWaiting && this.#waitingEvents > 0) {
       throw new OutpostError('outbox-busy', undefined, { context: { waiting: this.#waitingEvents } });
     }
-    const encoded = encodeAppend(events, this.#origin, this.#host.clockQuality());
+    const clock = this.#host.clockQuality();
     this.#waitingEvents += events.length;
     return await new Promise((resolve, reject) => {
-      this.#appends.push({ ...encoded, request: events, resolve, reject });
+      this.#appends.push({ request: events, clock, resolve, reject });
       this.#pump();
     });
   }
@@ -266,7 +275,8 @@ class DurableOutbox implements Outbox {
   }
 
   #isWorthASecondJob(): boolean {
-    return this.#waitingEvents >= worthASecondJob && this.#commitMs < quickCommitMs;
+    if (this.#waitingEvents < worthASecondJob) return false;
+    return this.#commitMs < workMsAnEvent * (this.#waitingEvents + this.#writtenEvents);
   }
 
   #start(): void {
@@ -280,48 +290,35 @@ class DurableOutbox implements Outbox {
   async #runJob(): Promise<void> {
     // A second Job that is there for its reads alone must not cost a commit.
     const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
-    const appends = readsAlone ? [] : this.#takeAppends();
+    const origin = this.#origin;
+    const layout = new JobAppends();
+    const appends = readsAlone ? [] : this.#takeAppends(layout);
     const acks = readsAlone ? [] : this.#acks.splice(0);
     const peeks = this.#peeks.splice(0);
+    const events = appends.reduce((sum, { request }) => sum + request.length, 0);
+    this.#writtenEvents += events;
     try {
       const answer = await this.#writer.run({
         now: this.#now(),
-        appends: layOut(appends),
+        appends: layout.layout,
         acks: foldAcks(acks.map(({ request }) => request)),
         peeks: peeks.map(({ request }) => request),
       });
       this.#take(answer);
-      const touched = this.#resolveAppends(appends, answer);
+      const touched = resolveAppends(appends, answer, origin);
       resolveAcks(acks, answer);
       resolvePeeks(peeks, answer);
       if (touched.size > 0) this.#tell(touched);
     } catch (thrown) {
       const error = toOutpostError(thrown);
       for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
+    } finally {
+      this.#writtenEvents -= events;
     }
-  }
-
-  /** @returns the lanes that have new events */
-  #resolveAppends(appends: readonly Append[], { seqs, refused }: Answer): Set<Lane> {
-    const touched = new Set<Lane>();
-    let at = 0;
-    for (const [index, { events, encoded, origin, resolve, reject }] of appends.entries()) {
-      const failure = refused.get(index);
-      if (failure) reject(failureToError(failure));
-      else {
-        const start = at;
-        resolve(
-          encoded.map((event, n) => new StoredEnvelope(origin.epoch, laneAt(events, n), seqs[start + n] ?? 0, event)),
-        );
-        for (const { lane } of events) touched.add(lane);
-      }
-      at += events.length;
-    }
-    return touched;
   }
 
   /** Half of many where a second Job will take the other half. */
-  #takeAppends(): Append[] {
+  #takeAppends(layout: JobAppends): Append[] {
     const isFirstOfTwo =
       this.#running.size === 0 && this.#waitingEvents >= 2 * worthASecondJob && this.#isWorthASecondJob();
     const most = Math.min(mostEventsAJob, isFirstOfTwo ? Math.ceil(this.#waitingEvents / 2) : mostEventsAJob);
@@ -333,24 +330,32 @@ class DurableOutbox implements Outbox {
       count += 1;
     }
     this.#waitingEvents -= events;
-    return this.#appends.splice(0, count).map((append) => this.#ofThisEpoch(append));
+    return this.#appends.splice(0, count).filter((append) => this.#encode(append, layout));
   }
 
-  /** The store may have begun a new epoch while it waited. */
-  #ofThisEpoch(append: Append): Append {
-    if (append.origin.epoch === this.#origin.epoch && append.origin.boot === this.#origin.boot) return append;
-    return { ...append, ...encodeAppend(append.events, this.#origin, append.clock) };
+  /** @returns false when it was refused */
+  #encode({ request, clock, reject }: Append, layout: JobAppends): boolean {
+    try {
+      layout.add(request, this.#origin, clock);
+      return true;
+    } catch (thrown) {
+      reject(toOutpostError(thrown));
+      return false;
+    }
   }
 
   #take(answer: Answer): void {
-    if (answer.slots.length > 0) this.#slots = answer.slots;
-    if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
+    this.#slots = withChanges(this.#slots, answer.counters);
+    if (answer.commitMs > 0) {
+      const counted = this.#commitMs > 0 ? Math.min(answer.commitMs, 4 * this.#commitMs) : answer.commitMs;
+      this.#commitMs += (counted - this.#commitMs) / 8;
+    }
     if (answer.dropped > 0) {
       this.#ahead.forget();
       this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
       this.#tell(new Set(['audit']));
     }
-    const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');
+    const isFull = answer.refused.some(({ failure }) => failure.code === 'outbox-full');
     if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
     else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
@@ -398,7 +403,23 @@ class DurableOutbox implements Outbox {
   }
 }
 
-const laneAt = (events: readonly Event[], index: number): Lane => events[index]?.lane ?? 'event';
+/** @returns the lanes that have new events */
+function resolveAppends(appends: readonly Append[], { seqs, refused }: Answer, origin: Origin): Set<Lane> {
+  const touched = new Set<Lane>();
+  const failures = new Map(refused.map(({ append, failure }) => [append, failure]));
+  let at = 0;
+  for (const [index, { request, clock, resolve, reject }] of appends.entries()) {
+    const failure = failures.get(index);
+    if (failure) reject(failureToError(failure));
+    else {
+      const start = at;
+      resolve(request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock)));
+      for (const { lane } of request) touched.add(lane);
+    }
+    at += request.length;
+  }
+  return touched;
+}
 
 function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure }: Answer): void {
   for (const { resolve, reject } of acks) {

@@ -56,7 +56,7 @@ function attempt(store: Store, job: Job, path: string): Answer {
     return store.run(job);
   } catch (thrown) {
     const failure = asFailure(toStoreError(thrown, path));
-    return { ...refusal(job, failure), peeks: failure, slots: [], dropped: 0, commitMs: 0, broken: true };
+    return { ...refusal(job, failure), peeks: failure, counters: [], dropped: 0, commitMs: 0, broken: true };
   }
 }
 

@@ -82,7 +82,8 @@ export class Writer {
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
       this.#inFlight.push({ resolve, reject });
-      worker.postMessage({ kind: 'job', job } satisfies ToWriter, []);
+      const { buffer } = job.appends.bytes;
+      worker.postMessage({ kind: 'job', job } satisfies ToWriter, buffer.byteLength > 0 ? [buffer as ArrayBuffer] : []);
     });
   }
 
@@ -142,7 +143,9 @@ export class Writer {
 }
 
 const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
-  [...refused.values(), acks, peeks].some((part) => part && 'code' in part && part.code === 'outbox-corrupt');
+  [...refused.map(({ failure }) => failure), acks, peeks].some(
+    (part) => part && 'code' in part && part.code === 'outbox-corrupt',
+  );
 
 export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
   new OutpostError(code, message, { hint, context });
