@@ -15,6 +15,7 @@ import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { JobAppends, StoredEnvelope } from './append.ts';
+import { FreshAlarms } from './fresh-alarms.ts';
 import { type Host, systemHost } from './host.ts';
 import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
 import { ReadAhead } from './read-ahead.ts';
@@ -104,6 +105,8 @@ interface Waiting<Request, Result> {
 interface Append extends Waiting<readonly Event[], readonly Envelope[]> {
   /** When it arrived. */
   readonly clock: ClockQuality;
+  /** How many of its events are alarms. */
+  readonly alarms: 'all' | 'some' | 'none';
 }
 
 /** Events in one Job: the transaction stays short, and so does the copying to the thread. */
@@ -135,7 +138,11 @@ class DurableOutbox implements Outbox {
   #acks: Waiting<AckRequest, void>[] = [];
   #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
   readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
+  readonly #fresh = new FreshAlarms();
+  /** Jobs in flight, at most two that overlap. */
   readonly #running = new Set<Promise<void>>();
+  /** The Job of alarms alone that is in flight beside them. */
+  #alarms: Promise<void> | undefined;
   #isGathering = false;
   /** Moving average; one that also moved the log into the database counts as four others at most. */
   #commitMs = 0;
@@ -195,7 +202,7 @@ class DurableOutbox implements Outbox {
     const clock = this.#host.clockQuality();
     this.#waitingEvents += events.length;
     return await new Promise((resolve, reject) => {
-      this.#appends.push({ request: events, clock, resolve, reject });
+      this.#appends.push({ request: events, clock, alarms: alarmsIn(events), resolve, reject });
       this.#pump();
     });
   }
@@ -203,6 +210,8 @@ class DurableOutbox implements Outbox {
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
     this.#checkOpen();
     const { maxEvents, maxBytes } = limits;
+    const fresh = lane === 'alarm' && after ? this.#fresh.after(after) : undefined;
+    if (fresh) return fresh;
     const batch = await this.#ahead.peek({ lane, after, maxEvents, maxBytes });
     return batch && { lane, ...batch };
   }
@@ -225,8 +234,10 @@ class DurableOutbox implements Outbox {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    while (this.#running.size > 0 || this.#isGathering)
-      await (this.#isGathering ? undefined : Promise.race(this.#running));
+    const isBusy = (): boolean => this.#running.size > 0 || this.#alarms !== undefined;
+    while (isBusy() || this.#isGathering) {
+      await (this.#isGathering ? undefined : Promise.race([...this.#running, ...(this.#alarms ? [this.#alarms] : [])]));
+    }
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
   }
@@ -242,6 +253,7 @@ class DurableOutbox implements Outbox {
   async #acknowledge(request: AckRequest): Promise<void> {
     this.#checkOpen();
     this.#ahead.acknowledged(request.lane, request.epoch, request.upto);
+    if (request.lane === 'alarm') this.#fresh.acknowledged({ epoch: request.epoch, seq: request.upto });
     await new Promise<void>((resolve, reject) => {
       this.#acks.push({ request, resolve, reject });
       this.#pump();
@@ -264,6 +276,7 @@ class DurableOutbox implements Outbox {
     this.#isGathering = true;
     queueMicrotask(() => {
       this.#isGathering = false;
+      if (this.#mayStartAlarms()) this.#startAlarms();
       while (this.#mayStart()) this.#start();
     });
   }
@@ -274,27 +287,44 @@ class DurableOutbox implements Outbox {
     return this.#running.size === 1 && (this.#isWorthASecondJob() || this.#peeks.length > 0);
   }
 
+  /** Beside the others, and one at a time: they come soon, and nobody starves. */
+  #mayStartAlarms(): boolean {
+    return this.#writer.isOpen && this.#alarms === undefined && this.#appends.some(({ alarms }) => alarms !== 'none');
+  }
+
   #isWorthASecondJob(): boolean {
     if (this.#waitingEvents < worthASecondJob) return false;
     return this.#commitMs < workMsAnEvent * (this.#waitingEvents + this.#writtenEvents);
   }
 
   #start(): void {
-    const running = this.#runJob().finally(() => {
+    // A second Job that is there for its reads alone must not cost a commit.
+    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
+    const appends = readsAlone ? [] : this.#takeAppends();
+    const acks = readsAlone ? [] : this.#acks.splice(0);
+    const running = this.#runJob(appends, acks, this.#peeks.splice(0)).finally(() => {
       this.#running.delete(running);
       this.#pump();
     });
     this.#running.add(running);
   }
 
-  async #runJob(): Promise<void> {
-    // A second Job that is there for its reads alone must not cost a commit.
-    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
+  /** Without anything else that would make its Job longer. */
+  #startAlarms(): void {
+    this.#alarms = this.#runJob(this.#takeAlarms(), [], []).finally(() => {
+      this.#alarms = undefined;
+      this.#pump();
+    });
+  }
+
+  async #runJob(
+    taken: readonly Append[],
+    acks: readonly Waiting<AckRequest, void>[],
+    peeks: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[],
+  ): Promise<void> {
     const origin = this.#origin;
     const layout = new JobAppends();
-    const appends = readsAlone ? [] : this.#takeAppends(layout);
-    const acks = readsAlone ? [] : this.#acks.splice(0);
-    const peeks = this.#peeks.splice(0);
+    const appends = taken.filter((append) => this.#encode(append, layout));
     const events = appends.reduce((sum, { request }) => sum + request.length, 0);
     this.#writtenEvents += events;
     try {
@@ -305,7 +335,7 @@ class DurableOutbox implements Outbox {
         peeks: peeks.map(({ request }) => request),
       });
       this.#take(answer);
-      const touched = resolveAppends(appends, answer, origin);
+      const touched = resolveAppends(appends, answer, origin, this.#fresh);
       resolveAcks(acks, answer);
       resolvePeeks(peeks, answer);
       if (touched.size > 0) this.#tell(touched);
@@ -318,7 +348,7 @@ class DurableOutbox implements Outbox {
   }
 
   /** Half of many where a second Job will take the other half. */
-  #takeAppends(layout: JobAppends): Append[] {
+  #takeAppends(): Append[] {
     const isFirstOfTwo =
       this.#running.size === 0 && this.#waitingEvents >= 2 * worthASecondJob && this.#isWorthASecondJob();
     const most = Math.min(mostEventsAJob, isFirstOfTwo ? Math.ceil(this.#waitingEvents / 2) : mostEventsAJob);
@@ -330,7 +360,17 @@ class DurableOutbox implements Outbox {
       count += 1;
     }
     this.#waitingEvents -= events;
-    return this.#appends.splice(0, count).filter((append) => this.#encode(append, layout));
+    return this.#appends.splice(0, count);
+  }
+
+  /** Alarms go first, as far as every lane keeps its order. */
+  #takeAlarms(): Append[] {
+    const isMixed = this.#appends.some(({ alarms }) => alarms === 'some');
+    if (isMixed) return this.#takeAppends();
+    const taken = this.#appends.filter(({ alarms }) => alarms === 'all').slice(0, mostEventsAJob);
+    this.#appends = this.#appends.filter((append) => !taken.includes(append));
+    this.#waitingEvents -= taken.reduce((sum, { request }) => sum + request.length, 0);
+    return taken;
   }
 
   /** @returns false when it was refused */
@@ -364,6 +404,7 @@ class DurableOutbox implements Outbox {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
     this.#ahead.forget();
+    this.#fresh.forget();
     this.#down = undefined;
     if (keptAside !== undefined) {
       this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
@@ -403,8 +444,18 @@ class DurableOutbox implements Outbox {
   }
 }
 
+function alarmsIn(events: readonly Event[]): Append['alarms'] {
+  const isAlarm = ({ lane }: Event): boolean => lane === 'alarm';
+  return events.every(isAlarm) ? 'all' : events.some(isAlarm) ? 'some' : 'none';
+}
+
 /** @returns the lanes that have new events */
-function resolveAppends(appends: readonly Append[], { seqs, refused }: Answer, origin: Origin): Set<Lane> {
+function resolveAppends(
+  appends: readonly Append[],
+  { seqs, refused }: Answer,
+  origin: Origin,
+  fresh: FreshAlarms,
+): Set<Lane> {
   const touched = new Set<Lane>();
   const failures = new Map(refused.map(({ append, failure }) => [append, failure]));
   let at = 0;
@@ -413,8 +464,12 @@ function resolveAppends(appends: readonly Append[], { seqs, refused }: Answer, o
     if (failure) reject(failureToError(failure));
     else {
       const start = at;
-      resolve(request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock)));
-      for (const { lane } of request) touched.add(lane);
+      const stored = request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock));
+      for (const envelope of stored) {
+        touched.add(envelope.lane);
+        if (envelope.lane === 'alarm') fresh.written(origin.epoch, envelope);
+      }
+      resolve(stored);
     }
     at += request.length;
   }

@@ -5,7 +5,7 @@
  *     disk full: the reserve lets the log move into the database, which then stops growing: new events take the place
  *     of old ones, in the declared order
  */
-import { isDiskFull, type Sqlite, type Statement, toStoreError } from '#agent/core/sqlite.ts';
+import { isDiskFull, type Sqlite, sqliteCode, type Statement, toStoreError } from '#agent/core/sqlite.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
@@ -51,6 +51,9 @@ const aroundBytes = 96;
 
 const expireEveryMs = 1_000;
 
+/** Its two syncs are then a small part of theirs. */
+const commitsACheckpoint = 16;
+
 /** SQLite’s own limit. */
 const mostPages = 4_294_967_294;
 
@@ -63,6 +66,7 @@ export class Store {
   readonly #begin: Statement<[]>;
   readonly #end: Statement<[]>;
   #given = 0;
+  #commits = 0;
   #commitMs = 0;
   #expiredMonoMs = Number.NEGATIVE_INFINITY;
 
@@ -141,7 +145,26 @@ export class Store {
     this.#db.pragma(`max_page_count = ${Number(this.#db.pragma('page_count', { simple: true }))}`);
   }
 
-  /** Between two Jobs: takes the reserve again when the disk has room. */
+  /** Between two Jobs, when the one before was answered: nobody waits for it. */
+  tend(monoMs: number): void {
+    if (this.#commits >= commitsACheckpoint) this.#checkpoint();
+    this.restoreReserve(monoMs);
+  }
+
+  /**
+   * Little and often: an append that comes meanwhile waits for a few pages, not for the whole log. What cannot be moved
+   * now stays in the log, where it is as safe; SQLite tries itself when the log is full, in the commit that makes it so.
+   */
+  #checkpoint(): void {
+    this.#commits = 0;
+    try {
+      this.#db.pragma('wal_checkpoint(PASSIVE)');
+    } catch (thrown) {
+      if (sqliteCode(thrown) === '') throw thrown;
+    }
+  }
+
+  /** Takes the reserve again when the disk has room. */
   restoreReserve(monoMs: number): void {
     if (this.#options.reserve.restore(monoMs)) this.#db.pragma(`max_page_count = ${mostPages}`);
   }
@@ -188,6 +211,7 @@ export class Store {
   #commit(): void {
     const before = systemClock.monoMs();
     this.#end.run();
+    this.#commits += 1;
     this.#commitMs = systemClock.monoMs() - before;
   }
 

@@ -47,7 +47,7 @@ function serve(
     if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) } });
     else say({ kind: 'answer', answer });
     if (answer.broken) end();
-    else store.restoreReserve(message.job.now.monoMs);
+    else store.tend(message.job.now.monoMs);
   });
 }
 
