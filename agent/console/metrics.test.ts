@@ -11,6 +11,7 @@ const status: Measured = {
   uptimeMs: 1_500,
   health: { conditions: [] },
   cameras: [],
+  upload: undefined,
   events: { made: 3, waiting: 0, lost: 0 },
   outbox: { ...outbox, alarm: { depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500 } },
   uplink: {
