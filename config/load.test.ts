@@ -227,7 +227,7 @@ describe('what is wrong is said with its place and what to write', () => {
       'evidence: { server: { url: https://store.example/p, key: k } }\n',
       [
         '1:13 evidence.server: is used with evidence.upload: true alone',
-        '1:48 evidence.server.key: needs evidence.server.certificate too',
+        '1:53 evidence.server.key: needs evidence.server.certificate too',
       ],
     ],
     ['half a key pair', 'uplink: { certificate: c.pem }\n', ['1:11 uplink.certificate: needs uplink.key too']],

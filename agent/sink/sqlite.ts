@@ -15,12 +15,15 @@ import {
   type LaneMark,
   type LaneTally,
   type MediaState,
+  type Resend,
+  type ResendLimits,
   mostEpochs,
   type SinkDatabase,
   type WholeMedia,
 } from './database.ts';
 import type { Ranges } from './ranges.ts';
 import type { LaneKey } from './received.ts';
+import { claimResends } from './sqlite-downlink.ts';
 import { SqliteRound } from './sqlite-round.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
 
@@ -128,6 +131,10 @@ class SqliteDatabase implements SinkDatabase {
         })
         .immediate();
     });
+  }
+
+  async claimResends(devices: readonly string[], limits: ResendLimits): Promise<readonly Resend[]> {
+    return await this.#try(() => this.#db.transaction(() => claimResends(this.#db, devices, limits)).immediate());
   }
 
   async tally(): Promise<readonly LaneTally[]> {
