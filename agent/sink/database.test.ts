@@ -267,16 +267,18 @@ function contract(place: () => Place): void {
   it('remembers the newest configuration, and says once at a time that it is to be sent again', async () => {
     const database = await open(place().url());
     const claim = async (limits = now): Promise<string[]> =>
-      (await database.claimResends(['robot-07', 'robot-08'], limits)).map(({ name, message }) => `${name} ${message}`);
+      (await database.claimResends(['robot-07', 'robot-08'], limits)).map(
+        ({ name, message }) => `${name} ${message.toString()}`,
+      );
     const [six, seven, signed] = [desired(6), desired(7), desired(7, 'other')];
     await database.commit(downlinks(readDesired('robot-07', seven), readDesired('robot-07', six)));
     await database.commit(downlinks(readDesired('robot-07', six)));
     expect(await claim({ ...now, graceMs: 60_000 })).toEqual([]);
-    expect(await claim()).toEqual([`desired ${seven}`]);
+    expect(await claim()).toEqual([`desired ${seven.toString()}`]);
     // our own comes back to us, and changes nothing
     await database.commit(downlinks(readDesired('robot-07', seven)));
     expect(await claim({ ...now, leastMs: 60_000 })).toEqual([]);
-    expect(await claim()).toEqual([`desired ${seven}`]);
+    expect(await claim()).toEqual([`desired ${seven.toString()}`]);
     expect(await claim()).toEqual([]);
     // it was away: as often again
     await database.commit({ ...events([1]), presences: [presence({}, false)] });
@@ -285,15 +287,15 @@ function contract(place: () => Place): void {
     expect([...(await claim()), ...(await claim()), ...(await claim())]).toHaveLength(2);
     // signed by others now
     await database.commit(downlinks(readDesired('robot-07', signed)));
-    expect(await claim()).toEqual([`desired ${signed}`]);
+    expect(await claim()).toEqual([`desired ${signed.toString()}`]);
     await database.commit(downlinks(readReported('robot-07', Buffer.from('{"version":6,"phase":"confirmed"}'))));
-    expect(await claim()).toEqual([`desired ${signed}`]);
+    expect(await claim()).toEqual([`desired ${signed.toString()}`]);
     await database.commit(downlinks(readDesired('robot-07', desired(8))));
     const hash = place().query('SELECT hash FROM outpost_desired');
     await database.commit(downlinks(readReported('robot-07', Buffer.from(JSON.stringify({ version: 8, hash })))));
     expect(await claim()).toEqual([]);
     await database.commit(downlinks(readReported('robot-07', Buffer.from('{"version":8,"hash":"other"}'))));
-    expect(await claim()).toEqual([`desired ${desired(8)}`]);
+    expect(await claim()).toEqual([`desired ${desired(8).toString()}`]);
     await database.commit(downlinks(readDesired('robot-07', Buffer.alloc(0))));
     expect(await claim()).toEqual([]);
     expect(place().query('SELECT version, phase FROM outpost_reported')).toBe('8|');
@@ -302,7 +304,7 @@ function contract(place: () => Place): void {
   it('remembers commands until they are answered or expired, the newest 64 of a device', async () => {
     const database = await open(place().url());
     const claim = async (): Promise<string[]> =>
-      (await database.claimResends(['robot-07'], { ...now, times: 1 })).map(({ message }) => `${message}`).sort();
+      (await database.claimResends(['robot-07'], { ...now, times: 1 })).map(({ message }) => message.toString()).sort();
     const soon = new Date(Date.now() + 3_600_000).toISOString();
     const [a, b, late] = [command('a', soon), command('b', soon), command('c', Date.now() / 1_000 - 1)];
     await database.commit(downlinks(...[a, b, late, a].map((message) => readCommand('robot-07', message))));
