@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { chownSync, mkdtempSync, statSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite } from '#agent/core/sqlite.ts';
 import { needsPostgres, Postgres } from '#agent/testing/postgres.ts';
@@ -13,6 +14,7 @@ import { type Downlink, readCommand, readDesired, readReported } from './downlin
 import { openDatabase } from './open-database.ts';
 import { parsePresence, type Presence } from './presence.ts';
 import { reject } from './received.ts';
+import { postgresMigrations } from './postgres-schema.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
 import {
   answerText,
@@ -381,6 +383,19 @@ describe('SQLite', () => {
     expect((await database.marksOf(['robot-07'])).find(({ lane }) => lane === 'event')?.mark.upto).toBe(5);
   });
 
+  it('that was removed under the sink stores nothing, and takes it when it is back', async () => {
+    const database = await open(place().url());
+    await database.commit(events([1]));
+    const file = join(folder, 'sink.db');
+    await rename(file, join(folder, 'elsewhere.db'));
+    const gone = { code: 'sink-database-down', kind: 'transient' };
+    await expect(database.commit(events([2]))).rejects.toMatchObject(gone);
+    await writeFile(file, '');
+    await expect(database.commit(events([2]))).rejects.toMatchObject(gone);
+    await rename(join(folder, 'elsewhere.db'), file);
+    expect(await database.commit(events([2]))).toMatchObject({ inserted: 1 });
+  });
+
   it('that is locked stores nothing, and takes it later', async () => {
     const database = await open(place().url());
     await database.commit(events([1]));
@@ -453,6 +468,62 @@ describeWith('PostgreSQL', [needsPostgres], () => {
     const databases = await Promise.all(range(1, 4).map(async () => await open(url)));
     for (const database of databases) expect(await database.tally()).toEqual([]);
     expect(place().query('SELECT * FROM outpost_version')).toBe('3');
+  });
+
+  it.each([1, 2])('of version %i is brought up to date, and keeps what it holds', async (version) => {
+    place().execute('CREATE TABLE outpost_version (version integer NOT NULL)');
+    place().execute(`INSERT INTO outpost_version VALUES (${version})`);
+    for (const migration of postgresMigrations.slice(0, version)) place().execute(migration);
+    place().execute(
+      `INSERT INTO outpost_lane (device, epoch, lane, upto) VALUES ('robot-07', '${epochA}', 'event', 5)`,
+    );
+    await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-older' });
+    const database = await open(place().url());
+    await database.commit(downlinks(readDesired('robot-07', desired(7))));
+    expect(await database.claimResends(['robot-07'], now)).toHaveLength(1);
+    expect((await database.marksOf(['robot-07']))[0]?.mark.upto).toBe(5);
+  });
+
+  it('that is locked stores nothing, and takes it later', async () => {
+    const database = await open(place().url());
+    await database.commit(events([1]));
+    const other = new Client({ connectionString: place().url() });
+    await other.connect();
+    await other.query('BEGIN; LOCK TABLE outpost_lane IN ACCESS EXCLUSIVE MODE');
+    await expect(database.commit(events([2]))).rejects.toMatchObject({
+      code: 'sink-database-locked',
+      kind: 'transient',
+    });
+    await other.query('ROLLBACK');
+    await other.end();
+    expect(await database.commit(events([2]))).toMatchObject({ inserted: 1 });
+  });
+
+  it('that is full stores nothing of a round, and takes it when there is room', async () => {
+    await using own = await Postgres.start();
+    const disk = join(own.folder, 'small');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
+    try {
+      const { uid, gid } = statSync(own.folder);
+      await mkdir(join(disk, 'space'));
+      chownSync(join(disk, 'space'), uid, gid);
+      own.query('postgres', `CREATE TABLESPACE small LOCATION '${join(disk, 'space')}'`);
+      own.query('postgres', 'CREATE DATABASE small TABLESPACE small');
+      const database = await openDatabase(own.url('small'), 'migrate');
+      await database.commit(events([1]));
+      const detail = randomBytes(6_000).toString('base64');
+      const parts = range(0, 29).map((n) => events(range(n * 100 + 2, n * 100 + 101), { detail }));
+      const big = { events: parts.flatMap((part) => part.events), rejected: [], presences: [] };
+      await expect(database.commit(big)).rejects.toMatchObject({ code: 'sink-database-full', kind: 'limit' });
+      expect((await database.tally())[0]).toMatchObject({ received: 1, upto: 1 });
+      execFileSync('mount', ['-o', 'remount,size=256m', disk]);
+      expect(await database.commit(big)).toMatchObject({ inserted: 3_000 });
+      await database[Symbol.asyncDispose]();
+    } finally {
+      await own.kill();
+      execFileSync('umount', ['-l', disk]);
+    }
   });
 
   it('has no duplicate and right marks when many sinks write the same at once', async () => {
