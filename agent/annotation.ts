@@ -19,6 +19,7 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'upload':
       return undefined;
   }
 }
@@ -36,6 +37,7 @@ export function placeOf(event: Event): string | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'upload':
       return undefined;
   }
 }

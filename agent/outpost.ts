@@ -2,6 +2,7 @@
  * Composition root of the agent: the only file that knows every room, and hands them values.
  *
  *   sight -> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
+ *         -> evidence -> uploads -> a server, or the outbox
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ import { type Answers, serveStatus, socketPath } from '#agent/console/socket.ts'
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
+import { Pace } from '#agent/evidence/pace.ts';
+import { byLane, byPut, Uploads, type UploadsStatus } from '#agent/evidence/upload.ts';
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
@@ -53,6 +56,8 @@ export interface Status {
   readonly outbox: Outbox['state'];
   readonly uplink: Uplink['status'];
   readonly evidence: { readonly pictures: number; readonly bytes: number; readonly removed: number } | undefined;
+  /** Undefined: pictures stay on the device. */
+  readonly upload: (UploadsStatus & { readonly bytesPerSecond: number | undefined }) | undefined;
   readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
 }
 
@@ -70,6 +75,8 @@ export class Outpost implements AsyncDisposable {
   readonly #evidence: Evidence | undefined;
   readonly #intake: Intake;
   readonly #uplink: Uplink;
+  readonly #pace: Pace;
+  readonly #uploads: Uploads | undefined;
   readonly #sight: Sight;
   readonly #startedWallMs: number;
   readonly #startedMonoMs: number;
@@ -102,6 +109,12 @@ export class Outpost implements AsyncDisposable {
       random,
       log,
     });
+    const line = (): Uplink['status']['rate'] => {
+      const { connected, rate } = this.#uplink.status;
+      return connected ? rate : undefined;
+    };
+    this.#pace = new Pace({ clock, line });
+    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -112,7 +125,7 @@ export class Outpost implements AsyncDisposable {
       child: options.child,
       evidence,
       emit: (events) => this.#emit(events),
-      upload: config.evidence.upload ? async (parts) => await this.#upload(parts) : undefined,
+      upload: config.evidence.upload,
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),
       ...(options.onPicture ? { onPicture: options.onPicture } : {}),
     });
@@ -147,7 +160,9 @@ export class Outpost implements AsyncDisposable {
       run: async (stop) => await serveStatus(socketPath(config.storage.path), this.#answers(), stop),
     };
     const telling = new AbortController();
-    const line = supervise([uplink, socket], supervised, telling.signal);
+    const uploads = this.#uploads;
+    const upload: Service[] = uploads ? [{ name: 'upload', run: async (stop) => await uploads.run(stop) }] : [];
+    const line = supervise([uplink, socket, ...upload], supervised, telling.signal);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
@@ -190,6 +205,10 @@ export class Outpost implements AsyncDisposable {
       outbox: this.#outbox.state,
       uplink: this.#uplink.status,
       evidence: evidence && { pictures: evidence.count, bytes: evidence.sizeBytes, removed: evidence.removed },
+      upload: this.#uploads && {
+        ...this.#uploads.status,
+        bytesPerSecond: config.evidence.server && this.#pace.bytesPerSecond,
+      },
       memory: {
         agentRssBytes: process.memoryUsage.rss(),
         visionRssBytes: vision.rssBytes,
@@ -215,12 +234,18 @@ export class Outpost implements AsyncDisposable {
   }
 
   /** Not through the memory that events may wait in: a picture that finds no room upstream still lies in its folder. */
-  async #upload(parts: readonly Event[]): Promise<void> {
-    try {
-      await this.#outbox.append(parts);
-    } catch (thrown) {
-      this.#options.log.warn('A picture is not uploaded; it stays on the device.', { error: toOutpostError(thrown) });
-    }
+  #makeUploads({ due }: Evidence): Uploads {
+    const { config, clock, random, log } = this.#options;
+    const { server } = config.evidence;
+    return new Uploads({
+      due,
+      send: server ? byPut(config.device.id, { server, pace: this.#pace, clock }) : byLane(clock),
+      append: async (events) => await this.#outbox.append(events),
+      health: this.#health,
+      clock,
+      random,
+      log,
+    });
   }
 
   #emit(events: readonly Event[]): void {

@@ -11,7 +11,6 @@ import type { Log } from '#agent/core/log.ts';
 import type { Service } from '#agent/core/supervisor.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
-import { mediaEvents } from '#agent/evidence/chunks.ts';
 import type { Evidence } from '#agent/evidence/evidence.ts';
 import { type CameraWatch, stepCameraWatch } from '#agent/rules/camera-watch.ts';
 import { compileRules, type Rules, type RulesState, type RulesStep } from '#agent/rules/rules.ts';
@@ -36,8 +35,8 @@ export interface SightOptions {
   readonly child?: WaitingChild | undefined;
   /** Undefined: no pictures are stored. */
   readonly evidence: Evidence | undefined;
-  /** Takes the parts of each picture that is stored; never rejects. */
-  readonly upload?: ((parts: readonly Event[]) => Promise<void>) | undefined;
+  /** Each picture that is stored is to be uploaded. */
+  readonly upload?: boolean;
   readonly emit: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -161,6 +160,7 @@ export class Sight {
 
   async #runChild(signal: AbortSignal): Promise<void> {
     const { config, clock, health } = this.#options;
+    const { enabled, width, quality } = config.evidence;
     const model = await this.#options.model();
     if (signal.aborted) return;
     await using child = new VisionChild({
@@ -170,7 +170,7 @@ export class Sight {
         model,
         vision: config.vision,
         tracker: config.tracker,
-        evidence: config.evidence,
+        evidence: { enabled, width, quality },
         cameras: config.cameras,
         frames: 'newest',
         reportPeople: false,
@@ -284,7 +284,8 @@ export class Sight {
   #withEvidence(event: Event, tracked: Tracked): Event {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
-    const isOfPicture = event.kind !== 'dropped' && event.kind !== 'media' && boxesOf(event) !== undefined;
+    const isOfPicture =
+      event.kind !== 'dropped' && event.kind !== 'media' && event.kind !== 'upload' && boxesOf(event) !== undefined;
     if (!evidence || !begins || !isOfPicture) return event;
     // An id of evidence is a file's name.
     const id = event.data.incident.replaceAll('.', '-');
@@ -294,7 +295,7 @@ export class Sight {
   }
 
   async #storePicture(id: string, event: Event, tracked: Tracked, evidence: Evidence): Promise<void> {
-    const { config, health, log, onPicture, upload } = this.#options;
+    const { config, health, log, onPicture, upload = false } = this.#options;
     const camera = config.cameras.find((entry) => entry.id === tracked.camera);
     const child = this.#child;
     if (!child || !camera) return;
@@ -302,11 +303,9 @@ export class Sight {
       const annotation = annotationOf(event, tracked, camera);
       const jpeg = await child.picture({ camera: tracked.camera, frame: tracked.frame, annotation });
       if (!jpeg) return;
-      const { path } = await evidence.put(id, 'image/jpeg', jpeg);
+      const { path } = await evidence.put(id, 'image/jpeg', jpeg, upload ? event.subject : undefined);
       health.clear('evidence-down', 'agent');
       onPicture?.(path, event);
-      const { subject, wallMs, monoMs } = event;
-      if (upload) void upload(mediaEvents({ id, mediaType: 'image/jpeg', bytes: jpeg, subject, wallMs, monoMs }));
     } catch (thrown) {
       const error = toOutpostError(thrown);
       log.warn('A picture could not be stored.', { error });

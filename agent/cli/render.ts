@@ -59,7 +59,7 @@ export function renderedFrames(frames: readonly ReplayedFrame[]): (RenderedFrame
 }
 
 function follow(open: Map<string, Open>, event: Event, atMs: number): void {
-  if (event.kind === 'dropped' || event.kind === 'media') return;
+  if (event.kind === 'dropped' || event.kind === 'media' || event.kind === 'upload') return;
   const key = event.data.incident;
   if (event.phase === 'end') {
     open.delete(key);

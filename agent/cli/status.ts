@@ -55,6 +55,11 @@ const custodyText = ({ custody, acks }: Status['uplink']): string =>
     ? `${custody}   acknowledgements ${acks.accepted}, refused ${acks.refused}, last ${acks.lastAt ?? 'none'}`
     : `${custody}   events leave the device on the broker’s word (uplink.consumers is empty)`;
 
+function uploadText({ due, sent, givenUp, failures, lastError }: NonNullable<Status['upload']>): string {
+  const text = `pictures sent ${sent}, due ${due}, given up ${givenUp}, failed tries ${failures}`;
+  return lastError ? `${text}   last error ${lastError.at} [${lastError.code}] ${lastError.message}` : text;
+}
+
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
   print(
@@ -85,6 +90,7 @@ function show(status: Status): void {
     `uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}, refused ${uplink.refused}`,
   );
   print(`custody ${custodyText(uplink)}`);
+  if (status.upload) print(uploadText(status.upload));
   if (uplink.lastError)
     print(`last error ${uplink.lastError.at} [${uplink.lastError.code}] ${uplink.lastError.message}`);
   print(

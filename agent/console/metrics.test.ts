@@ -11,6 +11,7 @@ const status: Measured = {
   uptimeMs: 1_500,
   health: { conditions: [] },
   cameras: [],
+  upload: undefined,
   events: { made: 3, waiting: 0, lost: 0 },
   outbox: { ...outbox, alarm: { depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500 } },
   uplink: {
@@ -71,4 +72,21 @@ it('leaves out what is not known, and says it when it is', async () => {
   expect(after).toContain('outpost_uplink_in_flight_bytes 0');
   expect(after).toContain('outpost_uplink_last_error_timestamp_seconds{code="broker-closed"} 1795392000');
   expect(after).toContain('outpost_health_condition{code="uplink-down",subject="a\\"b",severity="warning"} 1');
+});
+
+it('tells of uploads where there are any', async () => {
+  expect((await metricsText(status)).includes('outpost_upload')).toBe(false);
+  const upload = { due: 2, sent: 5, sentBytes: 900, givenUp: 1, failures: 3, bytesPerSecond: 65_536 };
+  const lastError = { code: 'upload-tls', at: '2026-11-23T00:00:00.000Z' };
+  expect(samples(await metricsText({ ...status, upload: { ...upload, lastError } }))).toEqual(
+    expect.arrayContaining([
+      'outpost_upload_due 2',
+      'outpost_upload_sent_total 5',
+      'outpost_upload_sent_bytes_total 900',
+      'outpost_upload_given_up_total 1',
+      'outpost_upload_failures_total 3',
+      'outpost_upload_pace_bytes 65536',
+      'outpost_upload_last_error_timestamp_seconds{code="upload-tls"} 1795392000',
+    ]),
+  );
 });

@@ -20,6 +20,7 @@ export interface Measured {
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Readonly<Record<Lane, MeasuredLane>>;
   readonly uplink: MeasuredUplink;
+  readonly upload: MeasuredUpload | undefined;
   readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
 }
 
@@ -29,6 +30,16 @@ interface MeasuredLane {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly oldestAgeMs: number | undefined;
+}
+
+interface MeasuredUpload {
+  readonly due: number;
+  readonly sent: number;
+  readonly sentBytes: number;
+  readonly givenUp: number;
+  readonly failures: number;
+  readonly bytesPerSecond: number | undefined;
+  readonly lastError: { readonly code: string; readonly at: string } | undefined;
 }
 
 interface MeasuredUplink {
@@ -50,6 +61,7 @@ export async function metricsText(status: Measured): Promise<string> {
   addAgent(metrics, status);
   addOutbox(metrics, status.outbox);
   addUplink(metrics, status.uplink);
+  if (status.upload) addUpload(metrics, status.upload);
   addCameras(metrics, status.cameras);
   return await metrics.text();
 }
@@ -109,8 +121,22 @@ function addUplink(metrics: Metrics, uplink: MeasuredUplink): void {
   metrics.counter('outpost_uplink_poison_total', 'Events given up: the broker never takes them', () => uplink.poison);
   metrics.gauge('outpost_uplink_rate_bytes', 'Bytes a second that the line carries', () => rate?.bytesPerSecond);
   metrics.gauge('outpost_uplink_in_flight_bytes', 'Sent, without an answer', () => rate?.inFlightBytes);
+  addLastError(metrics, 'uplink', lastError);
+}
+
+function addUpload(metrics: Metrics, upload: MeasuredUpload): void {
+  metrics.gauge('outpost_upload_due', 'Pictures to be sent or declared', () => upload.due);
+  metrics.counter('outpost_upload_sent_total', 'Pictures sent, since the start', () => upload.sent);
+  metrics.counter('outpost_upload_sent_bytes_total', 'Bytes of them', () => upload.sentBytes);
+  metrics.counter('outpost_upload_given_up_total', 'Pictures declared as given up', () => upload.givenUp);
+  metrics.counter('outpost_upload_failures_total', 'Tries that failed', () => upload.failures);
+  metrics.gauge('outpost_upload_pace_bytes', 'Bytes a second that a picture may take', () => upload.bytesPerSecond);
+  addLastError(metrics, 'upload', upload.lastError);
+}
+
+function addLastError(metrics: Metrics, what: string, lastError: MeasuredUplink['lastError']): void {
   metrics.gauge(
-    'outpost_uplink_last_error_timestamp_seconds',
+    `outpost_${what}_last_error_timestamp_seconds`,
     'When the last error was, by the wall clock; absent: none since the start',
     () => (lastError ? [{ labels: { code: lastError.code }, value: Date.parse(lastError.at) / 1_000 }] : []),
     ['code'],

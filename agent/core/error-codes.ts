@@ -56,6 +56,31 @@ export const errorCodes = {
     title: 'The folder of evidence cannot be written.',
     hint: 'Check that storage.path is a folder on a healthy disk that Outpost may write to.',
   },
+  'upload-unreachable': {
+    kind: 'transient',
+    title: 'The server for pictures cannot be reached, or hung up.',
+    hint: 'Check the network, evidence.server.url, and that the server runs. Pictures wait on the disk.',
+  },
+  'upload-silent': {
+    kind: 'transient',
+    title: 'The server for pictures does not answer in time.',
+    hint: 'Check the server and the line. Pictures wait on the disk.',
+  },
+  'upload-tls': {
+    kind: 'config',
+    title: 'TLS with the server for pictures failed.',
+    hint: 'Check the server’s certificate, evidence.server.ca, certificate and key, the host name in the URL, and the clock.',
+  },
+  'upload-refused': {
+    kind: 'peer',
+    title: 'The server for pictures refuses one.',
+    hint: 'Check evidence.server.url and its token, and what the server allows; redirects are not followed.',
+  },
+  'upload-file': {
+    kind: 'config',
+    title: 'A file that the upload of pictures needs cannot be read.',
+    hint: 'Check evidence.server.ca, certificate and key.',
+  },
   'render-encoder': {
     kind: 'peer',
     title: 'This ffmpeg cannot write the video.',

@@ -49,6 +49,11 @@ export const healthCodes = {
     severity: 'warning',
     text: 'Events go on without pictures. Check the disk’s space.',
   },
+  'upload-failing': {
+    title: 'Pictures do not reach the server',
+    severity: 'warning',
+    text: 'They wait on the disk; the oldest make room when the quota is reached, and are declared. Check evidence.server.',
+  },
   // outbox, uplink
   'outbox-full': {
     title: 'The store is full',
