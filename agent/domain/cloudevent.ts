@@ -49,8 +49,7 @@ export function encodeEvent(event: Event, origin: Origin, clock: ClockQuality): 
       `","source":${sourceOf(origin.device)},"type":"${eventType(event)}","time":"${time}",` +
       `"subject":${JSON.stringify(event.subject)},"datacontenttype":"application/json",` +
       `"epoch":"${origin.epoch}","lane":"${event.lane}","seq":"`,
-    tail:
-      `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}",` + '"data":',
+    tail: `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}","data":`,
     data: JSON.stringify(event.data),
   };
 }

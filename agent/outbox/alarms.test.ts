@@ -35,12 +35,12 @@ describe('an alarm', () => {
 
   it('that follows upon the other for ever keeps no event from the disk', async () => {
     await using outbox = await openTestOutbox(folder);
-    let isOver = false;
+    const over = new AbortController();
     const alarms = (async () => {
-      while (!isOver) await outbox.append([testEvent('alarm', 1)]);
+      while (!over.signal.aborted) await outbox.append([testEvent('alarm', 1)]);
     })();
     for (const n of range(1, 20)) await outbox.append([testEvent('event', n)]);
-    isOver = true;
+    over.abort();
     await alarms;
     expect(outbox.state.event.lastSeq).toBe(20);
   });

@@ -8,7 +8,7 @@ import { encodedEnd, encodeEvent, encodeHead, type Origin, spliceSequence } from
 import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import type { Appends } from './protocol.ts';
+import type { Appends, JobMemory } from './protocol.ts';
 
 /** AWS IoT Core takes packets of 128 KB; topic, properties and the numbers need their part. */
 export const maxEventBytes = 120_000;
@@ -24,7 +24,12 @@ export class JobAppends {
   readonly #monoMs: number[] = [];
   readonly #lifeMs: (number | undefined)[] = [];
   readonly #offsets: number[] = [0];
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer<ArrayBuffer>;
+
+  /** @param memory of an earlier Job, to be written over */
+  constructor(memory: JobMemory) {
+    this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
+  }
 
   /** @throws OutpostError `event-too-large`, and takes nothing of it */
   add(events: readonly Event[], origin: Origin, clock: ClockQuality): void {

@@ -323,7 +323,7 @@ class DurableOutbox implements Outbox {
     peeks: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[],
   ): Promise<void> {
     const origin = this.#origin;
-    const layout = new JobAppends();
+    const layout = new JobAppends(taken.length > 0 ? this.#writer.memory() : new Uint8Array(0));
     const appends = taken.filter((append) => this.#encode(append, layout));
     const events = appends.reduce((sum, { request }) => sum + request.length, 0);
     this.#writtenEvents += events;

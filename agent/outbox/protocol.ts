@@ -33,6 +33,9 @@ export interface WriterOptions {
   readonly now: Moment;
 }
 
+/** Of a Job's texts. It goes to the writer with the Job, and comes back with the Answer. */
+export type JobMemory = Uint8Array<ArrayBuffer>;
+
 /** All appends of a Job, side by side, so that few objects cross to the thread. */
 export interface Appends {
   /** How many events each append has. */
@@ -42,7 +45,7 @@ export interface Appends {
   readonly monoMs: readonly number[];
   readonly lifeMs: readonly (number | undefined)[];
   /** UTF-8: middle, tail, middle, tail … of cloudevent.ts. Handed over with its Job. */
-  readonly bytes: Uint8Array;
+  readonly bytes: JobMemory;
   /** Where each of them begins in `bytes`, and where the last one ends. */
   readonly offsets: readonly number[];
 }
@@ -147,6 +150,6 @@ export interface Opened {
 export type FromWriter =
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'answer'; readonly answer: Answer };
+  | { readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory };
 
 export type ToWriter = { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };

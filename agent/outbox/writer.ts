@@ -12,7 +12,7 @@ import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
-import type { Answer, Failure, FromWriter, Job, Opened, ToWriter, WriterOptions } from './protocol.ts';
+import type { Answer, Failure, FromWriter, Job, JobMemory, Opened, ToWriter, WriterOptions } from './protocol.ts';
 
 export interface WriterEvents {
   opened(opened: Opened): void;
@@ -29,6 +29,8 @@ export interface WriterContext {
 }
 
 const closeLimitMs = 5_000;
+/** As many as there are Jobs in flight. */
+const mostSpare = 3;
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
@@ -42,6 +44,7 @@ export class Writer {
   readonly #ending = new AbortController();
   #worker: Worker | undefined;
   #inFlight: InFlight[] = [];
+  readonly #spare: JobMemory[] = [];
   #suspect = false;
   #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
@@ -69,11 +72,18 @@ export class Writer {
     this.#wasOpen = true;
     this.#worker = worker;
     worker.on('message', (message: FromWriter) => {
-      if (message.kind === 'answer') this.#answer(message.answer);
+      if (message.kind !== 'answer') return;
+      if (message.memory.length > 0 && this.#spare.length < mostSpare) this.#spare.push(message.memory);
+      this.#answer(message.answer);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
     worker.on('exit', () => this.#lost(worker, new OutpostError('outbox-unavailable')));
     this.#context.events.opened(opened);
+  }
+
+  /** To write the texts of the next Job into; empty when all are on their way. */
+  memory(): JobMemory {
+    return this.#spare.pop() ?? new Uint8Array(0);
   }
 
   /** @throws OutpostError when the thread ended before it answered */
@@ -82,8 +92,8 @@ export class Writer {
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
       this.#inFlight.push({ resolve, reject });
-      const { buffer } = job.appends.bytes;
-      worker.postMessage({ kind: 'job', job } satisfies ToWriter, buffer.byteLength > 0 ? [buffer as ArrayBuffer] : []);
+      const { bytes } = job.appends;
+      worker.postMessage({ kind: 'job', job } satisfies ToWriter, bytes.length > 0 ? [bytes.buffer] : []);
     });
   }
 
