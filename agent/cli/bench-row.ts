@@ -35,6 +35,13 @@ export interface SinkBenchOptions {
   readonly json?: boolean;
 }
 
+export interface FleetBenchOptions {
+  readonly devices: string;
+  readonly seconds: string;
+  readonly folder?: string;
+  readonly json?: boolean;
+}
+
 export interface MemoryBenchOptions {
   readonly video: string;
   readonly model?: string;

@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type {
   BenchRow,
+  FleetBenchOptions,
   MemoryBenchOptions,
   OutboxBenchOptions,
   PipelineBenchOptions,
@@ -16,6 +17,7 @@ Examples:
   outpost bench outbox
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
+  outpost bench fleet --devices 200
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -63,6 +65,18 @@ export const benchCommand = (): Command =>
         .action(async (options: SinkBenchOptions) => {
           const { benchSink } = await import('./bench-sink.ts');
           show(await benchSink(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('fleet')
+        .description('devices and events that one core carries, against mosquitto, which takes them')
+        .option('--devices <n>', 'devices of one event a second; a tenth of them send 500 a second', '100')
+        .option('--seconds <n>', 'how long each load lasts', '20')
+        .option('--folder <path>', 'where the stores are made; the disk decides')
+        .option('--json', 'one JSON array')
+        .action(async (options: FleetBenchOptions) => {
+          const { benchFleet } = await import('./bench-fleet.ts');
+          show(await benchFleet(options), options.json ?? false);
         }),
     )
     .addCommand(
