@@ -142,6 +142,9 @@ class Watch {
       get boot() {
         return outbox.boot;
       },
+      get state() {
+        return outbox.state;
+      },
       get slots() {
         return outbox.slots;
       },

@@ -3,7 +3,15 @@ import { expect, it } from 'vitest';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { type Measured, metricsText } from './metrics.ts';
 
-const empty = { depth: 0, bytes: 0, firstSeq: 0, lastSeq: 0, oldestAgeMs: undefined };
+const empty = {
+  depth: 0,
+  bytes: 0,
+  firstSeq: 0,
+  lastSeq: 0,
+  oldestAgeMs: undefined,
+  appendedPerSecond: 0,
+  leftPerSecond: 0,
+};
 const outbox = Object.fromEntries(lanes.map((lane) => [lane, empty])) as Record<Lane, Measured['outbox'][Lane]>;
 const status: Measured = {
   device: 'robot-07',
@@ -13,7 +21,10 @@ const status: Measured = {
   cameras: [],
   upload: undefined,
   events: { made: 3, waiting: 0, lost: 0 },
-  outbox: { ...outbox, alarm: { depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500 } },
+  outbox: {
+    ...outbox,
+    alarm: { ...empty, depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500, leftPerSecond: 1.5 },
+  },
   uplink: {
     connected: true,
     alarmConnected: false,
@@ -40,6 +51,8 @@ it('says depth, age, bytes and numbers of each lane, and how the line is', async
       'outpost_outbox_depth{lane="alarm"} 2',
       'outpost_outbox_bytes{lane="alarm"} 900',
       'outpost_outbox_oldest_age_seconds{lane="alarm"} 2.5',
+      'outpost_outbox_appended_per_second{lane="alarm"} 0',
+      'outpost_outbox_left_per_second{lane="alarm"} 1.5',
       'outpost_outbox_first_seq{lane="alarm"} 7',
       'outpost_outbox_last_seq{lane="alarm"} 8',
       'outpost_uplink_connected{line="main"} 1',

@@ -30,6 +30,8 @@ interface MeasuredLane {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly oldestAgeMs: number | undefined;
+  readonly appendedPerSecond: number;
+  readonly leftPerSecond: number;
 }
 
 interface MeasuredUpload {
@@ -97,6 +99,12 @@ function addOutbox(metrics: Metrics, outbox: Measured['outbox']): void {
     oldestAgeMs === undefined ? undefined : oldestAgeMs / 1_000,
   );
   ofLane('first_seq', 'Lowest number of this epoch that waits; 0 when none does', ({ firstSeq }) => firstSeq);
+  ofLane('appended_per_second', 'Events, over the last minute', ({ appendedPerSecond }) => appendedPerSecond);
+  ofLane(
+    'left_per_second',
+    'Events handed over or given up, over the last minute',
+    ({ leftPerSecond }) => leftPerSecond,
+  );
   ofLane('last_seq', 'Highest number of this epoch that was given', ({ lastSeq }) => lastSeq);
 }
 

@@ -18,6 +18,7 @@ import { JobAppends, StoredEnvelope } from './append.ts';
 import { FreshAlarms } from './fresh-alarms.ts';
 import { type Host, systemHost } from './host.ts';
 import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
+import { type LaneRate, LaneRates } from './lane-rates.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { withChanges } from './slots.ts';
 import { failureToError, Writer } from './writer.ts';
@@ -59,7 +60,7 @@ export interface BatchLimits {
 }
 
 /** What waits in a lane, over all epochs; numbers of the current one. */
-export interface LaneState {
+export interface LaneState extends LaneRate {
   readonly depth: number;
   readonly bytes: number;
   /** Lowest number that waits; 0 when none does. */
@@ -152,10 +153,12 @@ class DurableOutbox implements Outbox {
   #closed = false;
   #origin: Origin;
   #slots: readonly SlotState[] = [];
+  readonly #rates: LaneRates;
 
   constructor(options: OutboxOptions) {
     const { path, device, maxSizeBytes, clock, log, random = systemRandom } = options;
     this.#options = options;
+    this.#rates = new LaneRates(clock.monoMs());
     this.#host = options.host ?? systemHost(clock);
     this.#origin = { device, epoch: '', boot: 0 };
     const { bootId, machineId } = this.#host;
@@ -385,7 +388,9 @@ class DurableOutbox implements Outbox {
   }
 
   #take(answer: Answer): void {
-    this.#slots = withChanges(this.#slots, answer.counters);
+    const before = this.#slots;
+    this.#slots = withChanges(before, answer.counters);
+    this.#rates.changed(before, this.#slots, this.#options.clock.monoMs());
     if (answer.commitMs > 0) {
       const counted = this.#commitMs > 0 ? Math.min(answer.commitMs, 4 * this.#commitMs) : answer.commitMs;
       this.#commitMs += (counted - this.#commitMs) / 8;
@@ -431,6 +436,7 @@ class DurableOutbox implements Outbox {
   }
 
   #laneState(lane: Lane): LaneState {
+    const monoMs = this.#options.clock.monoMs();
     const of = this.#slots.filter((slot) => slot.lane === lane);
     const current = of.find(({ epoch }) => epoch === this.#origin.epoch);
     const oldest = of.find(({ depth }) => depth > 0)?.oldestMonoMs;
@@ -439,7 +445,8 @@ class DurableOutbox implements Outbox {
       bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
       firstSeq: current?.first ?? 0,
       lastSeq: current?.last ?? 0,
-      oldestAgeMs: oldest === undefined ? undefined : Math.max(0, this.#options.clock.monoMs() - oldest),
+      oldestAgeMs: oldest === undefined ? undefined : Math.max(0, monoMs - oldest),
+      ...this.#rates.of(lane, monoMs),
     };
   }
 }

@@ -54,14 +54,25 @@ export class LineRate {
   get budgetBytes(): number {
     const perSecond = this.bytesPerSecond;
     if (perSecond === undefined) return firstBudgetBytes;
-    const rttMs = Math.max(leastRttMs, this.#rttMs);
     const perMs = perSecond / 1_000;
     const queueBytes = Math.min(perMs * queueMs, queueBatches * this.#mostBatchBytes);
-    return perMs * (this.#flatRounds < startRounds ? 2 : 1) * rttMs + queueBytes;
+    return perMs * this.#rounds * this.#leastMs + queueBytes;
   }
 
   get batchBytes(): number {
-    return Math.min(this.#mostBatchBytes, Math.floor(this.budgetBytes / batchesInBudget));
+    const perSecond = this.bytesPerSecond;
+    const budget =
+      perSecond === undefined ? firstBudgetBytes : (perSecond / 1_000) * (this.#rounds * this.#leastMs + queueMs);
+    return Math.min(this.#mostBatchBytes, Math.floor(budget / batchesInBudget));
+  }
+
+  /** Two until the line is known: it may carry more than was asked of it. */
+  get #rounds(): number {
+    return this.#flatRounds < startRounds ? 2 : 1;
+  }
+
+  get #leastMs(): number {
+    return Math.max(leastRttMs, this.#rttMs);
   }
 
   get isFull(): boolean {
