@@ -33,7 +33,12 @@ export type ReadAsset = (name: string) => Uint8Array;
  * @returns the folder that holds the whole content, each file checked
  * @throws OutpostError `cache-unusable`, `cache-full`, `program-damaged`
  */
-export function unpack(content: Content, readAsset: ReadAsset, choices: readonly CacheChoice[], user: number): string {
+export function unpack(
+  content: Pick<Content, 'hash' | 'files'>,
+  readAsset: ReadAsset,
+  choices: readonly CacheChoice[],
+  user: number,
+): string {
   let failure: unknown;
   for (const { folder, named } of choices) {
     try {
@@ -47,8 +52,28 @@ export function unpack(content: Content, readAsset: ReadAsset, choices: readonly
   throw failure;
 }
 
-function unpackInto(cache: string, content: Content, readAsset: ReadAsset, user: number): string {
-  const folder = join(cache, content.hash.slice(0, 32));
+/** Where a content lies in a cache. */
+export const contentFolder = (cache: string, content: Pick<Content, 'hash'>): string =>
+  join(cache, content.hash.slice(0, 32));
+
+/** Whether files of the content lie whole in a folder that nobody else can write to. */
+export function isUsable(folder: string, files: readonly ContentFile[], user: number): boolean {
+  try {
+    refuseForeign(dirname(folder), user);
+    refuseForeign(folder, user);
+  } catch {
+    return false;
+  }
+  return files.every((file) => isIntact(join(folder, file.path), file));
+}
+
+function unpackInto(
+  cache: string,
+  content: Pick<Content, 'hash' | 'files'>,
+  readAsset: ReadAsset,
+  user: number,
+): string {
+  const folder = contentFolder(cache, content);
   try {
     makeFolder(folder);
     refuseForeign(cache, user);

@@ -169,7 +169,12 @@ export const errorCodes = {
   'package-target': {
     kind: 'config',
     title: 'No binary can be made for this target.',
-    hint: 'Run `npm run package -- x64`.',
+    hint: 'Run `npm run package -- x64`, `arm64` or `all`.',
+  },
+  'package-elf': {
+    kind: 'config',
+    title: 'A file of the binary could not be loaded by the devices.',
+    hint: 'Build it against an older glibc, as packaging/sqlite.ts does, or take an earlier version of its package.',
   },
   'package-failed': {
     kind: 'config',
