@@ -78,6 +78,11 @@ export const errorCodes = {
     title: 'The inference child ended.',
     hint: 'It is started again with backoff. When it repeats, see the log before it and run `outpost doctor`.',
   },
+  'processor-unsuited': {
+    kind: 'config',
+    title: 'The native libraries cannot run on this processor.',
+    hint: 'Detection needs x86-64 with SSE4.2, or ARMv8.0-A. See `outpost --version` for the binary’s kind; report the processor (/proc/cpuinfo).',
+  },
   'vision-silent': {
     kind: 'transient',
     title: 'The inference child says nothing any more.',

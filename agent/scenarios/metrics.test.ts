@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';
-import { programCommand } from '#agent/core/program.ts';
+import { testedProgram } from '#agent/testing/program.ts';
 import { socketPath } from '#agent/console/socket.ts';
 import { openTestOutbox, testEvent } from '#agent/outbox/test-rig.ts';
 import { systemHost } from '#agent/outbox/host.ts';
@@ -15,7 +15,7 @@ import { eventually } from '#agent/testing/eventually.ts';
 import { AgentProcess } from './agent-process.ts';
 
 async function metricsOf(agent: AgentProcess): Promise<string> {
-  const [program, ...leading] = programCommand();
+  const [program, ...leading] = testedProgram();
   const words = [...leading, 'status', '--metrics', '--socket', socketPath(agent.folder)];
   return (await promisify(execFile)(program, words)).stdout;
 }

@@ -4,7 +4,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { programCommand } from '#agent/core/program.ts';
+import { testedProgram } from '#agent/testing/program.ts';
 import { checkEvent } from '#agent/domain/catalogue.ts';
 import { describeWith, needsData } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
@@ -24,7 +24,7 @@ interface Outcome {
 }
 
 async function outpost(...words: string[]): Promise<Outcome> {
-  const [program, ...leading] = programCommand();
+  const [program, ...leading] = testedProgram();
   return await new Promise((resolve) => {
     const env = { ...process.env, OUTPOST_MODELS: testData('models') };
     execFile(program, [...leading, ...words], { cwd: folder, env, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
