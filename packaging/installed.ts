@@ -4,7 +4,6 @@
  *   path(inside) -> whole in one of the folders for it? -> there
  *                   else unpack everything, in a process of its own -> there
  */
-import { isSea } from 'node:sea';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import type { Packaged } from '#agent/core/program.ts';
@@ -66,11 +65,9 @@ class Installed {
   }
 }
 
-/** Once a thread. */
+/** Once a thread in the program, and once in the loader: each throws errors of its own classes. */
 export function install(): Installed {
   const installed = new Installed();
   globalThis.outpostPackaged = installed.packaged;
   return installed;
 }
-
-if (isSea() && globalThis.outpostPackaged === undefined) install();
