@@ -1,6 +1,6 @@
 /** How the tests run: one process a file, so that a crash of a native library names its file. */
 import { defineConfig } from 'vitest/config';
-import { testBinary, testCache } from '../packaging/binary/places.ts';
+import { testBinary, testBuildCache, testCache } from '../packaging/binary/places.ts';
 
 /** What is asked of the single binary: made once before them. */
 const ofBinary = ['packaging/binary/*.test.ts'];
@@ -30,7 +30,11 @@ export default defineConfig({
           // whole agents, once more, from the binary
           include: [...ofBinary, 'agent/scenarios/{agent,metrics,processor,replay}.test.ts'],
           globalSetup: ['packaging/binary/make.ts'],
-          env: { OUTPOST_TEST_BINARY: testBinary('x64'), XDG_CACHE_HOME: testCache },
+          env: {
+            OUTPOST_TEST_BINARY: testBinary('x64'),
+            OUTPOST_TEST_BUILD_CACHE: testBuildCache,
+            XDG_CACHE_HOME: testCache,
+          },
         },
       },
     ],

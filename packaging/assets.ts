@@ -9,8 +9,9 @@ import { basename, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { OutpostError } from '#agent/core/errors.ts';
+import { type Machine, toAbsolute } from './branches.ts';
 import { contentFile } from './components.ts';
-import type { Content } from './content.ts';
+import { type Content, isCode } from './content.ts';
 import { checkElf } from './elf.ts';
 import { type FolderOf, filesOf, nativeAddons } from './natives.ts';
 import type { Target } from './targets.ts';
@@ -93,5 +94,8 @@ const zstd = promisify(zstdCompress);
 /** Effort of the compression: `small` takes most of a minute, `fast` makes a binary a tenth larger, for trying. */
 export const levels = { small: 22, fast: 3 } as const;
 
-export const compress = async ({ bytes }: Asset, level: number): Promise<Uint8Array> =>
-  zstd(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 } });
+/** What `unpack` undoes; machine code is made alike before. */
+export const compress = async ({ path, bytes }: Asset, machine: Machine, level: number): Promise<Uint8Array> =>
+  zstd(isCode(path) ? toAbsolute(bytes, machine) : bytes, {
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
+  });

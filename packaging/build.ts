@@ -106,7 +106,7 @@ async function make(target: Target, { out, cache, level, weights }: Settings, wo
   const content = await contentOf(target, assets, components);
   note('  compress');
   const packed = new Map<string, Uint8Array>();
-  await Promise.all(assets.map(async (asset) => packed.set(asset.path, await compress(asset, level))));
+  await Promise.all(assets.map(async (asset) => packed.set(asset.path, await compress(asset, target.arch, level))));
   note('  executable');
   await mkdir(out, { recursive: true });
   const name = `outpost-linux-${target.arch}`;

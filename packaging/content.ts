@@ -31,6 +31,9 @@ export const bundleFile = 'outpost.cjs';
 /** Folder of the native libraries, below the content's folder. */
 export const nativesFolder = 'natives';
 
+/** Native libraries are stored with their branches absolute: see branches.ts. */
+export const isCode = (path: string): boolean => path.startsWith(`${nativesFolder}/`);
+
 export const noticesFile = 'THIRD-PARTY-NOTICES';
 
 /** Argument of the process that unpacks, so that its memory goes with it. */

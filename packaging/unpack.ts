@@ -24,7 +24,8 @@ import { dirname, join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import type { CacheChoice } from './cache-folder.ts';
-import type { Content, ContentFile } from './content.ts';
+import { type Machine, toRelative } from './branches.ts';
+import { type Content, type ContentFile, isCode } from './content.ts';
 
 /** The compressed bytes of an asset, by its name. */
 export type ReadAsset = (name: string) => Uint8Array;
@@ -151,6 +152,7 @@ function decompress(file: ContentFile, readAsset: ReadAsset): Buffer {
   } catch (cause) {
     throw new OutpostError('program-damaged', `${file.path} inside it cannot be read: ${messageOf(cause)}`, { cause });
   }
+  if (isCode(file.path)) toRelative(bytes, process.arch as Machine);
   if (hash('sha256', bytes) !== file.sha256) {
     throw new OutpostError('program-damaged', `${file.path} inside it is not what was built.`);
   }
