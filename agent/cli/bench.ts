@@ -2,6 +2,7 @@
 import { Command, Option } from 'commander';
 import type {
   BenchRow,
+  BinaryBenchOptions,
   MemoryBenchOptions,
   OutboxBenchOptions,
   PipelineBenchOptions,
@@ -16,6 +17,7 @@ Examples:
   outpost bench outbox
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
+  outpost bench binary --video vtest.avi     the binaries in dist/
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -63,6 +65,19 @@ export const benchCommand = (): Command =>
         .action(async (options: SinkBenchOptions) => {
           const { benchSink } = await import('./bench-sink.ts');
           show(await benchSink(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('binary')
+        .description('size, start and memory of the single binary')
+        .requiredOption('--video <file>', 'footage, such as vtest.avi')
+        .option('--folder <path>', 'where the binaries are', 'dist')
+        .option('--rounds <n>', 'rounds of each start; the median counts', '7')
+        .option('--peer <file>', 'another executable of the same program, to compare its start')
+        .option('--json', 'one JSON array')
+        .action(async (options: BinaryBenchOptions) => {
+          const { benchBinary } = await import('./bench-binary.ts');
+          show(await benchBinary(options), options.json ?? false);
         }),
     )
     .addCommand(
