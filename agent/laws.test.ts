@@ -37,6 +37,7 @@ const isTest = ({ path }: Source): boolean =>
   path.startsWith('agent/testing/') ||
   path.startsWith('agent/scenarios/') ||
   path.startsWith('agent/faults/') ||
+  path.startsWith('packaging/binary/') ||
   path.startsWith('.config/');
 const product = sources.filter((source) => !isTest(source));
 

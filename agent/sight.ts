@@ -185,6 +185,7 @@ export class Sight {
             this.#model = message.model;
             health.clear('vision-down', 'agent');
             health.clear('model-unusable', 'agent');
+            health.clear('processor-unsuited', 'agent');
             break;
           case 'camera':
             this.#onCamera(message);
@@ -220,7 +221,8 @@ export class Sight {
   #onChildFailure(error: OutpostError): void {
     const { health } = this.#options;
     const detail = `${error.message} ${error.hint}`;
-    if (error.code.startsWith('model-')) health.set('model-unusable', 'agent', detail);
+    if (error.code === 'processor-unsuited') health.set('processor-unsuited', 'agent', detail);
+    else if (error.code.startsWith('model-')) health.set('model-unusable', 'agent', detail);
     else health.set('vision-down', 'agent', detail);
     for (const [camera, record] of this.#cameras) {
       record.tracks = 0;

@@ -49,6 +49,16 @@ export interface MemoryBenchOptions {
   readonly json?: boolean;
 }
 
+export interface BinaryBenchOptions {
+  /** Folder of the binaries. */
+  readonly folder: string;
+  readonly video: string;
+  readonly rounds: string;
+  /** Another executable of the same program, to compare its start. */
+  readonly peer?: string;
+  readonly json?: boolean;
+}
+
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

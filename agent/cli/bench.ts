@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import type {
   BenchRow,
   FleetBenchOptions,
+  BinaryBenchOptions,
   MemoryBenchOptions,
   OutboxBenchOptions,
   PipelineBenchOptions,
@@ -18,6 +19,7 @@ Examples:
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
   outpost bench fleet --devices 200
+  outpost bench binary --video vtest.avi     the binaries in dist/
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -77,6 +79,19 @@ export const benchCommand = (): Command =>
         .action(async (options: FleetBenchOptions) => {
           const { benchFleet } = await import('./bench-fleet.ts');
           show(await benchFleet(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('binary')
+        .description('size, start and memory of the single binary')
+        .requiredOption('--video <file>', 'footage, such as vtest.avi')
+        .option('--folder <path>', 'where the binaries are', 'dist')
+        .option('--rounds <n>', 'rounds of each start; the median counts', '7')
+        .option('--peer <file>', 'another executable of the same program, to compare its start')
+        .option('--json', 'one JSON array')
+        .action(async (options: BinaryBenchOptions) => {
+          const { benchBinary } = await import('./bench-binary.ts');
+          show(await benchBinary(options), options.json ?? false);
         }),
     )
     .addCommand(

@@ -103,6 +103,11 @@ export const errorCodes = {
     title: 'The inference child ended.',
     hint: 'It is started again with backoff. When it repeats, see the log before it and run `outpost doctor`.',
   },
+  'processor-unsuited': {
+    kind: 'config',
+    title: 'The native libraries cannot run on this processor.',
+    hint: 'Detection needs x86-64 with SSE4.2, or ARMv8.0-A. See `outpost --version` for the binary’s kind; report the processor (/proc/cpuinfo).',
+  },
   'vision-silent': {
     kind: 'transient',
     title: 'The inference child says nothing any more.',
@@ -194,7 +199,12 @@ export const errorCodes = {
   'package-target': {
     kind: 'config',
     title: 'No binary can be made for this target.',
-    hint: 'Run `npm run package -- x64`.',
+    hint: 'Run `npm run package -- x64`, `arm64` or `all`.',
+  },
+  'package-elf': {
+    kind: 'config',
+    title: 'A file of the binary could not be loaded by the devices.',
+    hint: 'Build it against an older glibc, as packaging/sqlite.ts does, or take an earlier version of its package.',
   },
   'package-failed': {
     kind: 'config',

@@ -34,6 +34,11 @@ export const healthCodes = {
     severity: 'critical',
     text: 'Run `outpost models verify`, then `outpost models pull`.',
   },
+  'processor-unsuited': {
+    title: 'Detection cannot run on this processor',
+    severity: 'critical',
+    text: 'Its native libraries ended by an illegal instruction, or need what the processor lacks. The rest of the agent goes on.',
+  },
   'outbox-down': {
     title: 'Events cannot be written to disk',
     severity: 'critical',
