@@ -11,9 +11,11 @@ import { toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
+import type { ServiceManager } from '#agent/core/notify.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
-import { type Answers, serveStatus, socketPath } from '#agent/console/socket.ts';
+import { type Organ, unwatched, watchdogService } from '#agent/core/watchdog.ts';
+import { type Answers, askStatus, serveStatus, socketPath } from '#agent/console/socket.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
@@ -35,6 +37,8 @@ export interface OutpostOptions {
   readonly log: Log;
   /** An inference child that was started beforehand. */
   readonly child?: WaitingChild | undefined;
+  /** systemd, where it started us. */
+  readonly manager?: ServiceManager | undefined;
   readonly onEvents?: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -59,6 +63,10 @@ export interface Status {
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
+/** A store of 2 GiB that was damaged is read through on a slow card. */
+const openingLimitMs = 600_000;
+/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
+const childLimitMs = 90_000;
 
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
@@ -148,6 +156,7 @@ export class Outpost implements AsyncDisposable {
     };
     const telling = new AbortController();
     const line = supervise([uplink, socket], supervised, telling.signal);
+    const watching = supervise([this.#watchdog()], supervised, signal);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
@@ -161,7 +170,7 @@ export class Outpost implements AsyncDisposable {
     await writer;
     await this.#sendLast();
     telling.abort();
-    await line;
+    await Promise.all([line, watching]);
     log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
   }
 
@@ -196,6 +205,32 @@ export class Outpost implements AsyncDisposable {
         ffmpegRssBytes: vision.ffmpegRssBytes,
       },
     };
+  }
+
+  #watchdog(): Service {
+    const { clock, config, log, manager } = this.#options;
+    if (!manager) return unwatched;
+    const outbox = this.#outbox;
+    const organs: readonly Organ[] = [
+      { name: 'outbox writer', silentMs: () => outbox.silence.answerMs, ask: () => outbox.ask() },
+      { name: 'outbox opening', silentMs: () => outbox.silence.openingMs, limitMs: openingLimitMs },
+      { name: 'inference child', silentMs: () => this.#sight.silentMs, limitMs: childLimitMs },
+    ];
+    const isReady = async (): Promise<boolean> =>
+      await askStatus(socketPath(config.storage.path)).then(
+        () => true,
+        () => false,
+      );
+    return watchdogService({ manager, organs, isReady, status: () => this.#oneLine(), clock, log });
+  }
+
+  /** For `systemctl status`. */
+  #oneLine(): string {
+    const cameras = this.#sight.cameras();
+    const open = cameras.filter(({ state }) => state === 'open').length;
+    const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
+    const line = this.#uplink.status.connected ? 'connected' : 'no line';
+    return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
   }
 
   /** What metrics need is loaded when somebody asks for them. */

@@ -1,5 +1,7 @@
 /** `outpost run`: the agent, until it is told to stop. */
 import { Command } from 'commander';
+import { toOutpostError } from '#agent/core/errors.ts';
+import type { ServiceManager } from '#agent/core/notify.ts';
 import type { Model } from '#models/model.ts';
 import { modelOf, untilStopped } from './running.ts';
 
@@ -24,6 +26,9 @@ export const runCommand = (): Command =>
 
 async function run({ config: file, profile }: RunOptions): Promise<void> {
   const stop = untilStopped();
+  // Before any child is started, which would inherit it.
+  const { openServiceManager, takeServiceRequest } = await import('#agent/core/notify.ts');
+  const request = takeServiceRequest();
   // It loads beside us: the first detection comes a third of a second earlier.
   const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
   using child = new WaitingChild();
@@ -39,6 +44,14 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
     import('#agent/core/clock.ts'),
     import('#agent/core/random.ts'),
   ]);
+  const log = createLog(config.log.level, { device: config.device.id });
+  let manager: ServiceManager | undefined;
+  try {
+    manager = request && openServiceManager(request);
+  } catch (thrown) {
+    // It works until it is ended for its silence: better than not at all.
+    log.error('The service manager will hear nothing.', { error: toOutpostError(thrown) });
+  }
   await using outpost = await Outpost.open({
     config,
     model: async () => {
@@ -48,8 +61,9 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
     },
     clock: systemClock,
     random: systemRandom,
-    log: createLog(config.log.level, { device: config.device.id }),
+    log,
     child,
+    manager,
   });
   await outpost.run(stop.signal);
 }

@@ -30,6 +30,12 @@ export const errorCodes = {
     hint: 'Report it; the process that sent it is restarted.',
   },
 
+  'notify-unavailable': {
+    kind: 'config',
+    title: 'The service manager cannot be told how the agent is.',
+    hint: 'Install the whole package, or run `outpost install`; from source: `node packaging/notify/build.ts`.',
+  },
+
   // street, pictures, evidence, rendering
   'sim-url': {
     kind: 'config',
