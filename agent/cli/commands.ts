@@ -8,6 +8,7 @@ import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
+import { installCommand, uninstallCommand } from './install.ts';
 import { keysCommand } from './keys.ts';
 import { modelsCommand } from './models.ts';
 import { replayCommand } from './replay.ts';
@@ -40,6 +41,8 @@ function program(): Command {
     .addCommand(modelsCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
+    .addCommand(installCommand())
+    .addCommand(uninstallCommand())
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())
     .addCommand(keysCommand())

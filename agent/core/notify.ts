@@ -77,11 +77,13 @@ const addonPlaces = (): readonly string[] =>
     ? [assetPath('natives', 'notify.node'), join(dirname(process.execPath), '..', 'lib', 'outpost', 'notify.node')]
     : [assetPath('dist', 'natives', `linux-${process.arch}`, 'notify.node')];
 
+/** @returns undefined when it is nowhere */
+export const notifyAddonPath = (): string | undefined => addonPlaces().find((place) => existsSync(place));
+
 function openAddon(): Send {
-  const places = addonPlaces();
-  const path = places.find((place) => existsSync(place));
+  const path = notifyAddonPath();
   try {
-    if (path === undefined) throw new Error(`there is none at ${places.join(' nor at ')}`);
+    if (path === undefined) throw new Error(`there is none at ${addonPlaces().join(' nor at ')}`);
     const addon = { exports: {} as { send: Send } };
     process.dlopen(addon, path);
     return addon.exports.send;

@@ -27,14 +27,14 @@ const flags = '-std=c11 -O2 -Wall -Wextra -Werror -fPIC -shared -s -Wl,--build-i
 /** The compiler for an architecture, on this one. */
 export const compilerFor = (arch: Arch): string => (arch === process.arch ? 'cc' : crossCompilers[arch]);
 
-export const notifyAddonPath = (arch: Arch): string =>
+export const builtAddonPath = (arch: Arch): string =>
   join(repository, 'dist', 'natives', `linux-${arch}`, 'notify.node');
 
 /**
  * @returns the path of the addon
  * @throws OutpostError `package-failed`
  */
-export function buildNotify(arch: Arch, out = notifyAddonPath(arch)): string {
+export function buildNotify(arch: Arch, out = builtAddonPath(arch)): string {
   mkdirSync(dirname(out), { recursive: true });
   const compiler = compilerFor(arch);
   const temporary = `${out}.${process.pid}`;
