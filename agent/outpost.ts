@@ -7,7 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilAborted } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
-import { toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
@@ -22,6 +22,7 @@ import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
+import type { Identity } from '#agent/trust/identity.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
@@ -39,6 +40,8 @@ export interface OutpostOptions {
   readonly child?: WaitingChild | undefined;
   /** systemd, where it started us. */
   readonly manager?: ServiceManager | undefined;
+  /** The device's own key, or why it has none. */
+  readonly identity?: Identity | OutpostError | undefined;
   readonly onEvents?: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -46,6 +49,8 @@ export interface OutpostOptions {
 
 export interface Status {
   readonly device: string;
+  /** Thumbprint of the device's key (RFC 7638); undefined without one. */
+  readonly kid: string | undefined;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -139,6 +144,8 @@ export class Outpost implements AsyncDisposable {
       clock,
       log,
     });
+    const { identity } = options;
+    if (identity instanceof OutpostError) health.set('identity-unusable', 'agent', identity.message);
     const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
     return new Outpost(options, health, outbox, evidence);
   }
@@ -186,8 +193,10 @@ export class Outpost implements AsyncDisposable {
     const { config, clock } = this.#options;
     const evidence = this.#evidence;
     const vision = this.#sight.vision;
+    const { identity } = this.#options;
     return {
       device: config.device.id,
+      kid: identity instanceof OutpostError ? undefined : identity?.kid,
       version,
       pid: process.pid,
       startedAt: new Date(this.#startedWallMs).toISOString(),

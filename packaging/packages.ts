@@ -11,6 +11,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { note, printTable, reportError } from '#agent/cli/output.ts';
 import { OutpostError } from '#agent/core/errors.ts';
+import { version } from '#agent/core/version.ts';
 import { buildNotify } from './notify/build.ts';
 import { buildDeb } from './system/deb.ts';
 import { buildRpm } from './system/rpm.ts';
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
   try {
     for (const arch of choose<Arch>(positionals[1], ['x64', 'arm64'], process.arch)) {
       const build: Build = {
+        version,
         arch,
         binary: resolve(values.binary ?? join(from, `outpost-linux-${arch}`)),
         notify: buildNotify(arch),

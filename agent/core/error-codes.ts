@@ -36,6 +36,17 @@ export const errorCodes = {
     hint: 'Install the whole package, or run `outpost install`; from source: `node packaging/notify/build.ts`.',
   },
 
+  'identity-unusable': {
+    kind: 'config',
+    title: 'The device’s own key cannot be used.',
+    hint: 'Restore identity.pem from a backup. Without one, move it away: the device gets a new key, and must be enrolled anew.',
+  },
+  'storage-unusable': {
+    kind: 'config',
+    title: 'There is no folder that events could be kept in.',
+    hint: 'Set storage.path to a folder that this user may write, such as: outpost run --config FILE.',
+  },
+
   // install, release
   'install-root': {
     kind: 'config',

@@ -50,6 +50,17 @@ export function takeServiceRequest(): ServiceRequest | undefined {
   return request;
 }
 
+/** Folders that systemd made for the service (systemd.exec(5)); the first where it made several. */
+export interface ServiceFolders {
+  readonly state: string | undefined;
+  readonly configuration: string | undefined;
+}
+
+export const serviceFolders = (environment: Environment = process.env): ServiceFolders => {
+  const first = (name: string): string | undefined => environment[name]?.split(':', 1)[0] || undefined;
+  return { state: first('STATE_DIRECTORY'), configuration: first('CONFIGURATION_DIRECTORY') };
+};
+
 /** @returns errno, or 0 */
 export type Send = (address: string, text: string) => number;
 

@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { version } from '#agent/core/version.ts';
 import { type Arch, runTool, type Build } from './tool.ts';
 import { gzip, payload, stage } from './payload.ts';
 import { places } from './layout.ts';
@@ -24,7 +23,7 @@ const depends = [
   'fonts-noto-cjk | fonts-wqy-zenhei | fonts-wqy-microhei | fonts-droid-fallback | fonts-arphic-uming',
 ];
 
-const control = (arch: Arch, kibibytes: number): string => `Package: outpost
+const control = (version: string, arch: Arch, kibibytes: number): string => `Package: outpost
 Version: ${version}
 Architecture: ${debArch[arch]}
 Maintainer: The Outpost authors <outpost@users.noreply.github.com>
@@ -52,7 +51,7 @@ License: Apache-2.0
  /usr/share/common-licenses/Apache-2.0.
 `;
 
-const changelog = (epoch: number): string => `outpost (${version}) unstable; urgency=medium
+const changelog = (version: string, epoch: number): string => `outpost (${version}) unstable; urgency=medium
 
   * See the release notes of this version.
 
@@ -65,7 +64,17 @@ const overrides = `# One file that needs nothing else: Node.js and its libraries
 outpost: embedded-library
 `;
 
-export async function buildDeb({ arch, binary, notify, notices, out, work, epoch, isFast }: Build): Promise<string> {
+export async function buildDeb({
+  version,
+  arch,
+  binary,
+  notify,
+  notices,
+  out,
+  work,
+  epoch,
+  isFast,
+}: Build): Promise<string> {
   const root = join(work, `deb-${arch}`);
   const text = (path: string, content: string): { path: string; mode: number; content: Uint8Array } => ({
     path,
@@ -75,7 +84,7 @@ export async function buildDeb({ arch, binary, notify, notices, out, work, epoch
   const files = [
     ...(await payload({ binary, notify, notices, kind: 'deb' })),
     text(join(places.docs, 'copyright'), copyright),
-    { ...text(join(places.docs, 'changelog.gz'), ''), content: gzip(changelog(epoch)) },
+    { ...text(join(places.docs, 'changelog.gz'), ''), content: gzip(changelog(version, epoch)) },
     text('/usr/share/lintian/overrides/outpost', overrides),
   ];
   await stage(root, files, epoch);
@@ -85,7 +94,10 @@ export async function buildDeb({ arch, binary, notify, notices, out, work, epoch
   );
   const meta = join(root, 'DEBIAN');
   await mkdir(meta, { recursive: true });
-  await writeFile(join(meta, 'control'), control(arch, Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024)));
+  await writeFile(
+    join(meta, 'control'),
+    control(version, arch, Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024)),
+  );
   await writeFile(join(meta, 'md5sums'), sums.toSorted().join(''));
   for (const [name, script] of Object.entries(debScripts)) {
     await writeFile(join(meta, name), script);

@@ -5,7 +5,6 @@
  */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { version } from '#agent/core/version.ts';
 import { configMode, folders, places, serviceUser } from './layout.ts';
 import { payload, type Placed, stage } from './payload.ts';
 import { octal, rpmScripts } from './scripts.ts';
@@ -27,7 +26,7 @@ const attributes = ({ path, mode }: Placed): string => {
   return `${marks}%attr(${octal(mode)},root,root) ${path}`;
 };
 
-function spec(files: readonly Placed[], root: string, epoch: number): string {
+function spec(version: string, files: readonly Placed[], root: string, epoch: number): string {
   const listed = files.filter(({ path }) => path !== places.config).map(attributes);
   const dirs = folders.map(({ path, mode, owner, group }) => `%dir %attr(${octal(mode)},${owner},${group}) ${path}`);
   const scripts = Object.entries(rpmScripts).map(([name, text]) => `%${name}\n${text}`);
@@ -41,6 +40,7 @@ function spec(files: readonly Placed[], root: string, epoch: number): string {
 Name: outpost
 Version: ${version}
 Release: 1
+Packager: The Outpost authors
 Summary: Program inside patrol robots, kiosks and unmanned police stations
 License: Apache-2.0
 Group: System Environment/Daemons
@@ -76,7 +76,17 @@ function changelogDate(epoch: number): string {
   return `${weekday} ${month} ${day} ${year}`;
 }
 
-export async function buildRpm({ arch, binary, notify, notices, out, work, epoch, isFast }: Build): Promise<string> {
+export async function buildRpm({
+  version,
+  arch,
+  binary,
+  notify,
+  notices,
+  out,
+  work,
+  epoch,
+  isFast,
+}: Build): Promise<string> {
   const [root, top] = [join(work, `rpm-root-${arch}`), join(work, `rpm-top-${arch}`)];
   const placed = await payload({ binary, notify, notices, kind: 'rpm' });
   const starter = placed.find(({ path }) => path.endsWith('/outpost.yaml')) as Placed;
@@ -85,7 +95,7 @@ export async function buildRpm({ arch, binary, notify, notices, out, work, epoch
   for (const { path } of folders) await mkdir(join(root, path), { recursive: true });
   await mkdir(top, { recursive: true });
   const specFile = join(top, 'outpost.spec');
-  await writeFile(specFile, spec(files, root, epoch));
+  await writeFile(specFile, spec(version, files, root, epoch));
   const name = `outpost-${version}-1.${rpmArch[arch]}.rpm`;
   const definitions = {
     _topdir: top,

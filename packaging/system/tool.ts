@@ -6,6 +6,7 @@ import type { Arch } from '../notify/build.ts';
 export type { Arch };
 
 export interface Build {
+  readonly version: string;
   readonly arch: Arch;
   /** The single executable for that architecture. */
   readonly binary: string;

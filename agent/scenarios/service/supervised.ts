@@ -26,6 +26,14 @@ export interface SupervisedOptions {
   readonly isAbstract?: boolean;
 }
 
+export interface SupervisedCommand {
+  readonly folder: string;
+  readonly address: string;
+  readonly watchdogMs: number;
+  readonly command: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+}
+
 export class SupervisedAgent implements AsyncDisposable {
   readonly folder: string;
   readonly #standIn: ChildProcess;
@@ -44,21 +52,26 @@ export class SupervisedAgent implements AsyncDisposable {
     const folder = await mkdtemp(join(tmpdir(), 'outpost-service-'));
     const file = join(folder, 'outpost.yaml');
     await writeFile(file, JSON.stringify({ ...config, storage: { path: folder } }));
-    const address = isAbstract ? `@${folder}` : join(folder, 'notify.sock');
-    const agent = [...programCommand(), 'run', '--config', file];
+    return SupervisedAgent.command({
+      folder,
+      address: isAbstract ? `@${folder}` : join(folder, 'notify.sock'),
+      watchdogMs,
+      command: [...programCommand(), 'run', '--config', file],
+      environment: {
+        ...process.env,
+        OUTPOST_MODELS: testData('models'),
+        OUTPOST_TEST_BLOCK: folder,
+        NODE_OPTIONS: `--import=${join(import.meta.dirname, 'block.mjs')}`,
+      },
+    });
+  }
+
+  /** Any command as a service; `folder` is removed in the end. */
+  static command({ folder, address, watchdogMs, command, environment }: SupervisedCommand): SupervisedAgent {
     const standIn = spawn(
       'python3',
-      [join(import.meta.dirname, 'stand-in.py'), address, String(watchdogMs), ...agent],
-      {
-        cwd: folder,
-        stdio: ['pipe', 'pipe', 'pipe'],
-        env: {
-          ...process.env,
-          OUTPOST_MODELS: testData('models'),
-          OUTPOST_TEST_BLOCK: folder,
-          NODE_OPTIONS: `--import=${join(import.meta.dirname, 'block.mjs')}`,
-        },
-      },
+      [join(import.meta.dirname, 'stand-in.py'), address, String(watchdogMs), ...command],
+      { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], env: environment },
     );
     return new SupervisedAgent(folder, standIn);
   }

@@ -1,0 +1,272 @@
+/**
+ * The packages, where they go: a bare Debian, as root. Installed, upgraded, interrupted, removed, purged; the rpm by
+ * `rpm --root`; and the installer, for those who have neither.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { newKey } from '#agent/trust/keys.ts';
+import { SupervisedAgent } from '#agent/scenarios/service/supervised.ts';
+import { eventually } from '#agent/testing/eventually.ts';
+import { describeWith, needsData, needsProgram, needsRoot } from '#agent/testing/require.ts';
+import { testData } from '#agent/testing/testdata.ts';
+import { buildNotify } from '../notify/build.ts';
+import { makeRelease } from '../release/make.ts';
+import { buildDeb } from './deb.ts';
+import { buildRpm } from './rpm.ts';
+import { BareDebian, ended, rpmOn, smallDeb } from './test-rig.ts';
+import type { Arch, Build } from './tool.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+const arch = process.arch as Arch;
+const watchdogMs = 5_000;
+
+describeWith(
+  'the packages',
+  [
+    needsRoot,
+    needsProgram('debootstrap'),
+    needsProgram('rpmbuild', 'rpm'),
+    needsProgram('rpmlint'),
+    needsProgram('lintian'),
+    needsProgram('python3'),
+    needsProgram('cc', 'gcc'),
+    needsData('models', 'yolox_nano_416.onnx'),
+    needsData('video', 'vtest.avi'),
+  ],
+  () => {
+    let dist: string;
+    let debian: BareDebian;
+    let older: string;
+    let newer: string;
+    let rpm: string;
+    const key = newKey();
+
+    const build = (version: string): Build => ({
+      version,
+      arch,
+      binary: join(dist, `outpost-linux-${arch}`),
+      notify: buildNotify(arch),
+      notices: join(dist, 'THIRD-PARTY-NOTICES'),
+      out: dist,
+      work: mkdtempSync(join(dist, 'work-')),
+      epoch: 1_790_000_000,
+      isFast: true,
+    });
+    /** Lays a file of ours into /root of the Debian. */
+    const bring = (file: string): string => {
+      copyFileSync(file, join(debian.root, 'root', basename(file)));
+      return `/root/${basename(file)}`;
+    };
+    const install = async (...files: readonly string[]) => await debian.run(['dpkg', '-i', ...files]);
+    const ok = (ran: { readonly code: number | string; readonly text: string }): void => {
+      expect(ran, ran.text).toMatchObject({ code: 0 });
+    };
+    const modes = async (): Promise<string> =>
+      (
+        await debian.sh(
+          'stat -c "%n %U:%G %a" /etc/outpost /etc/outpost/outpost.yaml /var/lib/outpost /var/cache/outpost',
+        )
+      ).stdout;
+    /** The installed program as systemd would run it, but for its sandbox. */
+    const service = (withProc = true): SupervisedAgent =>
+      SupervisedAgent.command({
+        folder: mkdtempSync(join(tmpdir(), 'outpost-service-')),
+        address: `@outpost-packages-${process.pid}-${withProc}`,
+        watchdogMs,
+        command: [
+          ...(withProc ? ['unshare', '--mount', `--mount-proc=${debian.root}/proc`] : []),
+          'chroot',
+          '--userspec=outpost:outpost',
+          debian.root,
+          '/usr/bin/outpost',
+          'run',
+        ],
+        environment: {
+          PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+          HOME: '/nonexistent',
+          STATE_DIRECTORY: '/var/lib/outpost',
+          CACHE_DIRECTORY: '/var/cache/outpost',
+          CONFIGURATION_DIRECTORY: '/etc/outpost',
+        },
+      });
+
+    beforeAll(async () => {
+      dist = mkdtempSync(join(tmpdir(), 'outpost-dist-'));
+      const weights = testData('models', 'yolox_nano_416.onnx');
+      const args = [join(repository, 'packaging/build.ts'), arch, '--fast', '--out', dist, '--model-file', weights];
+      execFileSync(process.execPath, args, { cwd: repository, stdio: 'ignore' });
+      older = await buildDeb(build('0.0.9'));
+      newer = await buildDeb(build('0.1.0'));
+      rpm = await buildRpm(build('0.1.0'));
+      debian = BareDebian.make();
+    }, 600_000);
+    afterAll(() => {
+      debian?.[Symbol.dispose]();
+      rmSync(dist, { recursive: true, force: true });
+    });
+
+    it('are the same bytes when they are built again', async () => {
+      const first = [newer, rpm].map((file) => readFileSync(file));
+      await buildDeb(build('0.1.0'));
+      await buildRpm(build('0.1.0'));
+      for (const [index, file] of [newer, rpm].entries())
+        expect(readFileSync(file).equals(first[index] as Buffer)).toBe(true);
+    });
+
+    it('hold what lintian and rpmlint ask, but for what is explained', () => {
+      execFileSync('lintian', ['--fail-on', 'error', '--allow-root', newer], { stdio: 'pipe' });
+      const rc = join(import.meta.dirname, 'outpost.rpmlintrc');
+      execFileSync('rpmlint', ['--rpmlintrc', rc, rpm], { stdio: 'pipe' });
+    });
+
+    it('name what they need', async () => {
+      const { code, text } = await install(bring(newer));
+      expect(code).not.toBe(0);
+      expect(text).toContain('outpost depends on ffmpeg');
+      expect(text).toContain('fonts-noto-cjk');
+    });
+
+    it('installed: a user with its groups, folders, a configuration that is right, a service at boot', async () => {
+      const ffmpeg = (createRequire(import.meta.url)('@ffmpeg-installer/ffmpeg') as { path: string }).path;
+      const needs = [
+        smallDeb(dist, 'ffmpeg', { path: 'usr/bin/ffmpeg', bytes: readFileSync(ffmpeg) }),
+        smallDeb(dist, 'fonts-noto-cjk'),
+      ];
+      ok(await install(...needs.map(bring)));
+      ok(await install(bring(older)));
+      expect((await debian.sh('id -nG outpost')).stdout.trim().split(' ').toSorted()).toEqual([
+        'audio',
+        'dialout',
+        'lp',
+        'outpost',
+        'video',
+      ]);
+      expect((await modes()).trim().split('\n')).toEqual([
+        '/etc/outpost root:outpost 750',
+        '/etc/outpost/outpost.yaml root:outpost 640',
+        '/var/lib/outpost outpost:outpost 750',
+        '/var/cache/outpost outpost:outpost 750',
+      ]);
+      ok(await debian.run(['outpost', 'check-config', '/etc/outpost/outpost.yaml']));
+      expect(existsSync(join(debian.root, 'lib/udev/rules.d/70-outpost.rules'))).toBe(true);
+      expect((await debian.sh('deb-systemd-helper was-enabled outpost.service')).code).toBe(0);
+    });
+
+    it('the service gets ready, is fed, and ends; without /proc too', async () => {
+      for (const withProc of [true, false]) {
+        await using agent = service(withProc);
+        await agent.until(() => agent.told('WATCHDOG').length > 2, `being fed, /proc ${withProc}`);
+        await agent.stop();
+        expect(agent.of('exit').map(({ code }) => code)).toEqual([0]);
+        expect(agent.told('READY')).toHaveLength(1);
+      }
+      expect((await debian.sh('stat -c "%U %a" /var/lib/outpost/outbox.db')).stdout).toMatch(/^outpost 6[04]0/);
+    });
+
+    it('an upgrade keeps state, configuration, and what was disabled', async () => {
+      debian.write('/etc/outpost/outpost.yaml', 'storage: { path: /var/lib/outpost }\ndevice: { id: mine }\n');
+      debian.write('/var/lib/outpost/mark', 'kept');
+      await debian.run(['deb-systemd-helper', 'disable', 'outpost.service']);
+      const before = (await debian.sh('id outpost; stat -c %i /var/lib/outpost/outbox.db')).stdout;
+      ok(await install(bring(newer)));
+      expect((await debian.sh('id outpost; stat -c %i /var/lib/outpost/outbox.db')).stdout).toBe(before);
+      expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
+      expect((await debian.run(['deb-systemd-helper', 'was-enabled', 'outpost.service'])).code).not.toBe(0);
+      await debian.run(['deb-systemd-helper', 'enable', 'outpost.service']);
+      expect((await debian.run(['dpkg-query', '-W', '-f', '${Version} ${Status}', 'outpost'])).stdout).toBe(
+        '0.1.0 install ok installed',
+      );
+    });
+
+    it('cut off while it unpacks, it is mended by the same command', async () => {
+      const cut = debian.start(['dpkg', '-i', bring(older)]);
+      const over = ended(cut);
+      await eventually(() => existsSync(join(debian.root, 'usr/bin/outpost.dpkg-new')), 'the unpacking');
+      process.kill(-(cut.pid as number), 'SIGKILL');
+      await over;
+      ok(await install(bring(newer)));
+      ok(await debian.sh('test -z "$(dpkg --audit)" && outpost --version'));
+      expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
+    });
+
+    it('cut off in the middle of its script, it is mended by dpkg --configure -a', async () => {
+      ok(await debian.run(['dpkg', '--purge', 'outpost']));
+      debian.write('/usr/local/sbin/useradd', '#!/bin/sh\ntouch /reached\nsleep 1000\n', 0o755);
+      const cut = debian.start(['dpkg', '-i', bring(newer)]);
+      const over = ended(cut);
+      await eventually(() => existsSync(join(debian.root, 'reached')), 'the script');
+      process.kill(-(cut.pid as number), 'SIGKILL');
+      await over;
+      rmSync(join(debian.root, 'usr/local/sbin/useradd'));
+      ok(await debian.run(['dpkg', '--configure', '-a']));
+      expect((await modes()).split('\n')[1]).toBe('/etc/outpost/outpost.yaml root:outpost 640');
+    });
+
+    it('removed, it leaves configuration and state; purged, nothing', async () => {
+      debian.write('/var/lib/outpost/mark', 'kept');
+      ok(await debian.run(['dpkg', '--remove', 'outpost']));
+      expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
+      expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
+      expect(existsSync(join(debian.root, 'etc/outpost/outpost.yaml'))).toBe(true);
+      ok(await debian.run(['dpkg', '--purge', 'outpost']));
+      const left = await debian.sh(
+        'find / -xdev -name "*outpost*" -not -path "/root/*" -not -path "/proc/*"; getent passwd outpost',
+      );
+      expect(left.stdout.trim()).toBe('');
+    });
+
+    it('the rpm, too: installed, upgraded, removed', async () => {
+      const packed = async (...args: readonly string[]) => await ended(rpmOn(debian.root, ['--nodeps', ...args]));
+      ok(await packed('-i', rpm));
+      expect((await modes()).split('\n')[1]).toBe('/etc/outpost/outpost.yaml root:outpost 640');
+      ok(await debian.run(['outpost', 'check-config', '/etc/outpost/outpost.yaml']));
+      debian.write('/etc/outpost/outpost.yaml', 'storage: { path: /var/lib/outpost }\ndevice: { id: mine }\n');
+      debian.write('/var/lib/outpost/mark', 'kept');
+      ok(await packed('-U', await buildRpm(build('0.1.1'))));
+      expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      ok(await packed('-e', 'outpost'));
+      expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
+      expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
+      expect(debian.read('/etc/outpost/outpost.yaml.rpmsave')).toContain('id: mine');
+      ok(await debian.sh('rm -rf /var/lib/outpost /var/cache/outpost /etc/outpost /var/lib/rpm; userdel outpost'));
+    });
+
+    it('from a signed release: installed, mended, removed, purged, in one command each', async () => {
+      const archive = await makeRelease({ arch, from: dist, out: dist, keyPem: key.privatePem, epoch: 1_790_000_000 });
+      const place = bring(archive);
+      debian.write('/root/outpost', readFileSync(join(dist, `outpost-linux-${arch}`)), 0o755);
+      debian.write('/root/release.pub', key.publicPem);
+      debian.write('/root/other.pub', newKey().publicPem);
+      const from = ['/root/outpost', 'install', '--from', place];
+      const refused = await debian.run([...from, '--key', '/root/other.pub']);
+      expect(refused.text).toContain('[release-untrusted]');
+      expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
+      const trusted = [...from, '--key', '/root/release.pub'];
+      expect((await debian.run([...trusted, '--dry-run'])).text).toContain('would make the user outpost');
+      expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
+      ok(await debian.run(trusted));
+      expect((await modes()).split('\n')[1]).toBe('/etc/outpost/outpost.yaml root:outpost 640');
+      {
+        await using agent = service();
+        await agent.until(() => agent.told('WATCHDOG').length > 2, 'being fed');
+      }
+      debian.write('/etc/outpost/outpost.yaml', 'device: { id: mine }\n');
+      rmSync(join(debian.root, 'usr/lib/outpost/notify.node'));
+      expect((await debian.run(trusted)).stdout.trim()).toBe('write /usr/lib/outpost/notify.node');
+      expect((await debian.run(trusted)).stdout.trim()).toBe('Nothing to do.');
+      expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      ok(await debian.run(['outpost', 'uninstall']));
+      expect(existsSync(join(debian.root, 'etc/outpost/outpost.yaml'))).toBe(true);
+      ok(await debian.run(['/root/outpost', 'uninstall', '--purge']));
+      const left = await debian.sh(
+        'ls -d /etc/outpost /var/lib/outpost /usr/bin/outpost /usr/lib/outpost/notify.node; getent passwd outpost',
+      );
+      expect(left.stdout.trim()).toBe('');
+    });
+  },
+);
