@@ -11,6 +11,7 @@ import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
+import { residentBytes } from '#agent/core/resident.ts';
 import type { ServiceManager } from '#agent/core/notify.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
@@ -209,7 +210,7 @@ export class Outpost implements AsyncDisposable {
       uplink: this.#uplink.status,
       evidence: evidence && { pictures: evidence.count, bytes: evidence.sizeBytes, removed: evidence.removed },
       memory: {
-        agentRssBytes: process.memoryUsage.rss(),
+        agentRssBytes: residentBytes(process.pid),
         visionRssBytes: vision.rssBytes,
         ffmpegRssBytes: vision.ffmpegRssBytes,
       },
