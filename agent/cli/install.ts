@@ -105,6 +105,13 @@ async function releasePieces(from: string, keyFile: string | undefined): Promise
   ]);
   const release = await openRelease(from, keyFile === undefined ? releaseKeys : [await readFile(keyFile, 'utf8')]);
   const piece = (name: string): Piece => ({ read: () => release.read(name) });
+  if (!release.names.includes(`outpost-linux-${process.arch}`)) {
+    const { OutpostError } = await import('#agent/core/errors.ts');
+    const has = release.names.filter((name) => name.startsWith('outpost-linux-')).join(', ') || 'no program';
+    throw new OutpostError('release-missing', `This machine is ${process.arch}; the release has ${has}.`, {
+      hint: `Take the release for linux-${process.arch}.`,
+    });
+  }
   return { program: piece(`outpost-linux-${process.arch}`), notify: piece(`notify-linux-${process.arch}.node`) };
 }
 

@@ -3,7 +3,16 @@
  * `rpm --root`; and the installer, for those who have neither.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
@@ -35,6 +44,7 @@ describeWith(
     needsProgram('lintian'),
     needsProgram('python3'),
     needsProgram('cc', 'gcc'),
+    needsProgram('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),
     needsData('models', 'yolox_nano_416.onnx'),
     needsData('video', 'vtest.avi'),
   ],
@@ -60,10 +70,10 @@ describeWith(
     /** What makes the unit start at boot; it leads to a path of the Debian. */
     const wanted = (): string => join(debian.root, 'etc/systemd/system/multi-user.target.wants/outpost.service');
     const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
-    /** Lays a file of ours into /root of the Debian. */
+    /** Lays a file of ours into /srv of the Debian. */
     const bring = (file: string): string => {
-      copyFileSync(file, join(debian.root, 'root', basename(file)));
-      return `/root/${basename(file)}`;
+      copyFileSync(file, join(debian.root, 'srv', basename(file)));
+      return `/srv/${basename(file)}`;
     };
     const install = async (...files: readonly string[]) => await debian.run(['dpkg', '-i', ...files]);
     const ok = (ran: { readonly code: number | string; readonly text: string }): void => {
@@ -119,6 +129,18 @@ describeWith(
       await buildRpm(build('0.1.0'));
       for (const [index, file] of [newer, rpm].entries())
         expect(readFileSync(file).equals(first[index] as Buffer)).toBe(true);
+    });
+
+    it('are made for arm64 here, too', async () => {
+      const from = mkdtempSync(join(dist, 'arm64-'));
+      const binary = join(from, 'outpost-linux-arm64');
+      writeFileSync(binary, 'stands in for the binary');
+      const arm: Build = { ...build('0.1.0'), arch: 'arm64', binary, notify: buildNotify('arm64'), out: from };
+      const [deb, other] = [await buildDeb(arm), await buildRpm(arm)];
+      expect(execFileSync('dpkg-deb', ['-f', deb, 'Architecture'], { encoding: 'utf8' }).trim()).toBe('arm64');
+      expect(execFileSync('rpm', ['-qp', '--qf', '%{ARCH}', other], { encoding: 'utf8' })).toBe('aarch64');
+      // e_machine of an ELF file for AArch64 (elf(5))
+      expect(readFileSync(arm.notify).readUInt16LE(18)).toBe(183);
     });
 
     it('hold what lintian and rpmlint ask, but for what is explained', () => {
@@ -218,7 +240,7 @@ describeWith(
       expect(existsSync(join(debian.root, 'etc/outpost/outpost.yaml'))).toBe(true);
       ok(await debian.run(['dpkg', '--purge', 'outpost']));
       const left = await debian.sh(
-        'find / -xdev -name "*outpost*" -not -path "/root/*" -not -path "/proc/*"; getent passwd outpost',
+        'find / -xdev -name "*outpost*" -not -path "/srv/*" -not -path "/proc/*"; getent passwd outpost',
       );
       expect(left.stdout.trim()).toBe('');
     });
@@ -242,14 +264,14 @@ describeWith(
     it('from a signed release: installed, mended, removed, purged, in one command each', async () => {
       const archive = await makeRelease({ arch, from: dist, out: dist, keyPem: key.privatePem, epoch: 1_790_000_000 });
       const place = bring(archive);
-      debian.write('/root/outpost', readFileSync(join(dist, `outpost-linux-${arch}`)), 0o755);
-      debian.write('/root/release.pub', key.publicPem);
-      debian.write('/root/other.pub', newKey().publicPem);
-      const from = ['/root/outpost', 'install', '--from', place];
-      const refused = await debian.run([...from, '--key', '/root/other.pub']);
+      debian.write('/srv/outpost', readFileSync(join(dist, `outpost-linux-${arch}`)), 0o755);
+      debian.write('/srv/release.pub', key.publicPem);
+      debian.write('/srv/other.pub', newKey().publicPem);
+      const from = ['/srv/outpost', 'install', '--from', place];
+      const refused = await debian.run([...from, '--key', '/srv/other.pub']);
       expect(refused.text).toContain('[release-untrusted]');
       expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
-      const trusted = [...from, '--key', '/root/release.pub'];
+      const trusted = [...from, '--key', '/srv/release.pub'];
       expect((await debian.run([...trusted, '--dry-run'])).text).toContain('would make the user outpost');
       expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
       ok(await debian.run(trusted));
@@ -265,7 +287,7 @@ describeWith(
       expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
       ok(await debian.run(['outpost', 'uninstall']));
       expect(existsSync(join(debian.root, 'etc/outpost/outpost.yaml'))).toBe(true);
-      ok(await debian.run(['/root/outpost', 'uninstall', '--purge']));
+      ok(await debian.run(['/srv/outpost', 'uninstall', '--purge']));
       const left = await debian.sh(
         'ls -d /etc/outpost /var/lib/outpost /usr/bin/outpost /usr/lib/outpost/notify.node; getent passwd outpost',
       );
@@ -277,7 +299,7 @@ describeWith(
       mkdirSync(media(''), { recursive: true });
       copyFileSync(newer, media(basename(newer)));
       copyFileSync(testData('video', 'vtest.avi'), media('vtest.avi'));
-      const bare = await debian.run(['/root/outpost', 'doctor', '--no-cameras', '--json'], { PATH: '/usr/sbin:/sbin' });
+      const bare = await debian.run(['env', 'PATH=/usr/sbin:/sbin', '/srv/outpost', 'doctor', '--no-cameras', '--json']);
       const missing = (JSON.parse(bare.stdout) as Finding[]).filter(({ verdict }) => verdict !== 'ok');
       expect(bare.code).toBe(1);
       expect(missing.map(({ check }) => check)).toEqual(
