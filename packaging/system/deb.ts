@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Arch, runTool, type Build } from './tool.ts';
-import { gzip, payload, stage } from './payload.ts';
+import { gzip, payload, type Placed, stage } from './payload.ts';
 import { places } from './layout.ts';
 import { debScripts } from './scripts.ts';
 
@@ -64,45 +64,22 @@ const overrides = `# One file that needs nothing else: Node.js and its libraries
 outpost: embedded-library
 `;
 
-export async function buildDeb({
-  version,
-  arch,
-  binary,
-  notify,
-  notices,
-  out,
-  work,
-  epoch,
-  isFast,
-}: Build): Promise<string> {
+export async function buildDeb(build: Build): Promise<string> {
+  const { version, arch, out, work, epoch, isFast } = build;
   const root = join(work, `deb-${arch}`);
-  const text = (path: string, content: string): { path: string; mode: number; content: Uint8Array } => ({
+  const text = (path: string, content: string | Uint8Array): Placed => ({
     path,
     mode: 0o644,
     content: Buffer.from(content),
   });
   const files = [
-    ...(await payload({ binary, notify, notices, kind: 'deb' })),
+    ...(await payload(build, 'deb')),
     text(join(places.docs, 'copyright'), copyright),
-    { ...text(join(places.docs, 'changelog.gz'), ''), content: gzip(changelog(version, epoch)) },
+    text(join(places.docs, 'changelog.gz'), gzip(changelog(version, epoch))),
     text('/usr/share/lintian/overrides/outpost', overrides),
   ];
   await stage(root, files, epoch);
-  const bytes = await Promise.all(files.map(async ({ path }) => (await stat(join(root, path))).size));
-  const sums = await Promise.all(
-    files.map(async ({ path }) => `${hashOf(await readFile(join(root, path)))}  ${path.slice(1)}\n`),
-  );
-  const meta = join(root, 'DEBIAN');
-  await mkdir(meta, { recursive: true });
-  await writeFile(
-    join(meta, 'control'),
-    control(version, arch, Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024)),
-  );
-  await writeFile(join(meta, 'md5sums'), sums.toSorted().join(''));
-  for (const [name, script] of Object.entries(debScripts)) {
-    await writeFile(join(meta, name), script);
-    await chmod(join(meta, name), 0o755);
-  }
+  await writeControl(root, files, build);
   await settleTimes(root, epoch);
   const deb = join(out, `outpost_${version}_${debArch[arch]}.deb`);
   const compression = isFast ? ['-Zgzip', '-z1'] : ['-Zxz', '-z6'];
@@ -111,6 +88,22 @@ export async function buildDeb({
     environment: { SOURCE_DATE_EPOCH: String(epoch) },
   });
   return deb;
+}
+
+async function writeControl(root: string, files: readonly Placed[], { version, arch }: Build): Promise<void> {
+  const meta = join(root, 'DEBIAN');
+  await mkdir(meta, { recursive: true });
+  const bytes = await Promise.all(files.map(async ({ path }) => (await stat(join(root, path))).size));
+  const kibibytes = Math.ceil(bytes.reduce((sum, size) => sum + size, 0) / 1024);
+  await writeFile(join(meta, 'control'), control(version, arch, kibibytes));
+  const sums = await Promise.all(
+    files.map(async ({ path }) => `${hashOf(await readFile(join(root, path)))}  ${path.slice(1)}\n`),
+  );
+  await writeFile(join(meta, 'md5sums'), sums.toSorted().join(''));
+  for (const [name, script] of Object.entries(debScripts)) {
+    await writeFile(join(meta, name), script);
+    await chmod(join(meta, name), 0o755);
+  }
 }
 
 const hashOf = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');

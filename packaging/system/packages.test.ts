@@ -27,7 +27,7 @@ import { buildNotify } from '../notify/build.ts';
 import { makeRelease } from '../release/make.ts';
 import { buildDeb } from './deb.ts';
 import { buildRpm } from './rpm.ts';
-import { BareDebian, ended, rpmOn, smallDeb } from './test-rig.ts';
+import { BareDebian, BootedDebian, ended, rpmOn, smallDeb } from './test-rig.ts';
 import type { Arch, Build } from './tool.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -43,6 +43,7 @@ describeWith(
     needsProgram('rpmlint'),
     needsProgram('lintian'),
     needsProgram('python3'),
+    needsProgram('systemd-nspawn', 'systemd-container'),
     needsProgram('cc', 'gcc'),
     needsProgram('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),
     needsData('models', 'yolox_nano_416.onnx'),
@@ -299,7 +300,14 @@ describeWith(
       mkdirSync(media(''), { recursive: true });
       copyFileSync(newer, media(basename(newer)));
       copyFileSync(testData('video', 'vtest.avi'), media('vtest.avi'));
-      const bare = await debian.run(['env', 'PATH=/usr/sbin:/sbin', '/srv/outpost', 'doctor', '--no-cameras', '--json']);
+      const bare = await debian.run([
+        'env',
+        'PATH=/usr/sbin:/sbin',
+        '/srv/outpost',
+        'doctor',
+        '--no-cameras',
+        '--json',
+      ]);
       const missing = (JSON.parse(bare.stdout) as Finding[]).filter(({ verdict }) => verdict !== 'ok');
       expect(bare.code).toBe(1);
       expect(missing.map(({ check }) => check)).toEqual(
@@ -329,6 +337,32 @@ describeWith(
       ok(status);
       expect(status.text).toMatch(/^robot-07 .*outpost/);
       expect(status.text).toMatch(/^front +open/m);
+    });
+
+    it('booted, systemd starts it in its sandbox, ends it when it hangs, and starts it anew', async () => {
+      debian.write('/etc/systemd/system/outpost.service.d/own.conf', '[Service]\nWatchdogSec=5\n');
+      await using booted = await BootedDebian.boot(debian);
+      const show = async (name: string): Promise<string> =>
+        (await booted.run(`systemctl show outpost -p ${name} --value`)).stdout.trim();
+      const sees = async (): Promise<boolean> => (await show('StatusText')).startsWith('1 of 1 cameras');
+      await eventually(sees, 'a camera that is seen');
+      expect(await show('ActiveState')).toBe('active');
+      const main = await show('MainPID');
+      const { stdout: confined } = await booted.run(`grep -hE "^(Seccomp|NoNewPrivs|CapBnd):" /proc/${main}/status`);
+      expect(confined.replaceAll('\t', ' ')).toBe('CapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\n');
+      ok(await booted.run('outpost status --json'));
+      ok(await booted.run('outpost doctor --no-cameras | grep "^ok    service"'));
+
+      await booted.run(`kill -STOP ${main}`);
+      await eventually(async () => (await show('NRestarts')) === '1' && (await sees()), 'another start');
+      expect(await show('MainPID')).not.toBe(main);
+      const { stdout: journal } = await booted.run('journalctl -u outpost -o cat --no-pager');
+      expect(journal).toContain("Failed with result 'watchdog'");
+      ok(await booted.run('systemctl stop outpost'));
+      expect(await show('Result')).toBe('success');
+      const lines = journal.split('\n').filter((line) => line.startsWith('{'));
+      expect(lines.length).toBeGreaterThan(2);
+      for (const line of lines) expect(JSON.parse(line)).toHaveProperty('msg');
     });
   },
 );

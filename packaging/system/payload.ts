@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib';
 import { assetPath } from '#agent/core/program.ts';
 import { generatedPath, places, udevFolders, udevName, unitFolders, unitName } from './layout.ts';
 import { starterPlace } from './scripts.ts';
+import type { Build } from './tool.ts';
 
 export interface Placed {
   /** Absolute, on the device. */
@@ -18,18 +19,10 @@ export interface Placed {
   readonly content: Uint8Array | { readonly file: string };
 }
 
-export interface PayloadOptions {
-  readonly binary: string;
-  readonly notify: string;
-  /** What is inside the binary, and its licences. */
-  readonly notices: string;
-  readonly kind: 'deb' | 'rpm';
-}
-
 /** Best compression, and no time inside. */
 export const gzip = (text: string | Uint8Array): Uint8Array => gzipSync(text, { level: 9 });
 
-export async function payload({ binary, notify, notices, kind }: PayloadOptions): Promise<readonly Placed[]> {
+export async function payload({ binary, notify, notices }: Build, kind: 'deb' | 'rpm'): Promise<readonly Placed[]> {
   const folder = assetPath('packaging', 'docs');
   const pages = (await readdir(folder)).filter((name) => name.endsWith('.md')).toSorted();
   const text = async (...parts: readonly string[]): Promise<Uint8Array> => await readFile(assetPath(...parts));

@@ -76,19 +76,10 @@ function changelogDate(epoch: number): string {
   return `${weekday} ${month} ${day} ${year}`;
 }
 
-export async function buildRpm({
-  version,
-  arch,
-  binary,
-  notify,
-  notices,
-  out,
-  work,
-  epoch,
-  isFast,
-}: Build): Promise<string> {
+export async function buildRpm(build: Build): Promise<string> {
+  const { version, arch, out, work, epoch, isFast } = build;
   const [root, top] = [join(work, `rpm-root-${arch}`), join(work, `rpm-top-${arch}`)];
-  const placed = await payload({ binary, notify, notices, kind: 'rpm' });
+  const placed = await payload(build, 'rpm');
   const starter = placed.find(({ path }) => path.endsWith('/outpost.yaml')) as Placed;
   const files = [...placed, { ...starter, path: places.config, mode: configMode }];
   await stage(root, files, epoch);

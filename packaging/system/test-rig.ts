@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { eventually } from '#agent/testing/eventually.ts';
 
 export interface Ended {
   readonly code: number | string;
@@ -32,7 +33,8 @@ export class BareDebian implements Disposable {
     const root = mkdtempSync(join(tmpdir(), 'outpost-debian-'));
     chmodSync(root, 0o755);
     const { site, suite } = aptMirror();
-    execFileSync('debootstrap', ['--variant=minbase', suite, root, site], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const variant = ['--variant=minbase', '--include=systemd,systemd-sysv,udev'];
+    execFileSync('debootstrap', [...variant, suite, root, site], { stdio: ['ignore', 'ignore', 'inherit'] });
     return new BareDebian(root);
   }
 
@@ -72,6 +74,54 @@ export class BareDebian implements Disposable {
   ): ChildProcess {
     const env = { PATH: path, HOME: '/root', LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', ...environment };
     return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env, detached });
+  }
+}
+
+/** That Debian, booted: its own systemd as process 1, in a container without network. */
+export class BootedDebian implements AsyncDisposable {
+  readonly #nspawn: ChildProcess;
+  readonly #over: Promise<Ended>;
+
+  private constructor(nspawn: ChildProcess) {
+    this.#nspawn = nspawn;
+    this.#over = ended(nspawn);
+  }
+
+  /** Resolves once it has started all that starts at boot, whatever of it failed. */
+  static async boot({ root }: BareDebian): Promise<BootedDebian> {
+    const options = ['--boot', '--register=no', '--keep-unit', '--private-network', '--console=pipe'];
+    const booted = new BootedDebian(
+      spawn('systemd-nspawn', ['--directory', root, ...options], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: path, LC_ALL: 'C', SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' },
+      }),
+    );
+    await eventually(
+      async () => /running|degraded/.test((await booted.run('systemctl is-system-running')).stdout),
+      'the boot',
+    );
+    return booted;
+  }
+
+  /** A command of the shell, inside. */
+  async run(script: string): Promise<Ended> {
+    const leader = this.#leader();
+    if (leader === undefined) return { code: 'not yet', text: '', stdout: '' };
+    const inside = ['-t', leader, '-m', '-u', '-i', '-n', '-p', '--', 'sh', '-c', script];
+    return await ended(
+      spawn('nsenter', inside, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: path, LC_ALL: 'C' } }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#nspawn.kill('SIGTERM');
+    await this.#over;
+  }
+
+  #leader(): string | undefined {
+    const { pid, exitCode } = this.#nspawn;
+    if (exitCode !== null) throw new Error(`systemd-nspawn ended (${exitCode})`);
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0] || undefined;
   }
 }
 
