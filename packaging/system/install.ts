@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, chown, mkdir, readFile, rename, rm, stat, open } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OutpostError } from '#agent/core/errors.ts';
@@ -90,6 +90,8 @@ export async function planUninstall(root: string, purge: boolean): Promise<reado
   ];
 }
 
+const rpmDatabases = ['/var/lib/rpm', '/usr/lib/sysimage/rpm'];
+
 async function refuseOwned(root: string): Promise<void> {
   const isDeb = await isThere(join(root, '/var/lib/dpkg/info/outpost.list'));
   const dpkg = isDeb ? await readFile(join(root, '/var/lib/dpkg/info/outpost.list'), 'utf8') : '';
@@ -98,6 +100,9 @@ async function refuseOwned(root: string): Promise<void> {
       hint: 'Use dpkg: `dpkg -i outpost_….deb`, `apt-get purge outpost`.',
     });
   }
+  // Asked of a root without a database, rpm would make one.
+  const databases = await Promise.all(rpmDatabases.map(async (path) => await isThere(join(root, path))));
+  if (!databases.includes(true)) return;
   const rpm = await runTool('rpm', ['--root', root, '-q', 'outpost']).catch(() => '');
   if (rpm.startsWith('outpost-')) {
     throw new OutpostError('install-owned', undefined, { hint: 'Use rpm: `rpm -U outpost-….rpm`, `rpm -e outpost`.' });
@@ -114,8 +119,9 @@ const text = (content: string): Piece => ({
   },
 });
 
+/** A link counts, wherever it leads: within an image it leads nowhere. */
 const isThere = async (path: string): Promise<boolean> =>
-  await stat(path).then(
+  await lstat(path).then(
     () => true,
     () => false,
   );
