@@ -319,7 +319,7 @@ describeWith(
       const commands = [...page.matchAll(/^```sh\n([^]*?)^```$/gm)]
         .map(([, text = '']) => text)
         .join('')
-        // Nobody runs systemd here: the stand-in does what it would. The camera is a file.
+        // apt takes the real ffmpeg and font for those that stood in. Nobody runs systemd here: the stand-in does what it would. The camera is a file.
         .replace(/^systemctl .*\n/gm, '')
         .replace(/rtsp:\S+/, '/media/usb/vtest.avi');
       const [prepare = '', ask = ''] = commands.split(/(?=^outpost status$)/m);
