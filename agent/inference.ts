@@ -280,7 +280,7 @@ class Eye {
       const pids = [...this.#cameras.values()].flatMap(({ stats }) => [...stats.pids]);
       this.#agent.send({
         type: 'stats',
-        rssBytes: process.memoryUsage.rss(),
+        rssBytes: residentBytes(process.pid),
         ffmpegRssBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
         cameras,
       });

@@ -8,13 +8,16 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilAborted } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
-import { toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
+import { residentBytes } from '#agent/core/resident.ts';
+import type { ServiceManager } from '#agent/core/notify.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
-import { type Answers, serveStatus, socketPath } from '#agent/console/socket.ts';
+import { type Organ, unwatched, watchdogService } from '#agent/core/watchdog.ts';
+import { type Answers, askStatus, serveStatus, socketPath } from '#agent/console/socket.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
@@ -23,6 +26,7 @@ import { byLane, byPut, Uploads, type UploadsStatus } from '#agent/evidence/uplo
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
+import type { Identity } from '#agent/trust/identity.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
@@ -38,6 +42,10 @@ export interface OutpostOptions {
   readonly log: Log;
   /** An inference child that was started beforehand. */
   readonly child?: WaitingChild | undefined;
+  /** systemd, where it started us. */
+  readonly manager?: ServiceManager | undefined;
+  /** The device's own key, or why it has none. */
+  readonly identity?: Identity | OutpostError | undefined;
   readonly onEvents?: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -45,6 +53,8 @@ export interface OutpostOptions {
 
 export interface Status {
   readonly device: string;
+  /** Thumbprint of the device's key (RFC 7638); undefined without one. */
+  readonly kid: string | undefined;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -64,6 +74,10 @@ export interface Status {
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
+/** A store of 2 GiB that was damaged is read through on a slow card. */
+const openingLimitMs = 600_000;
+/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
+const childLimitMs = 90_000;
 
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
@@ -144,6 +158,8 @@ export class Outpost implements AsyncDisposable {
       clock,
       log,
     });
+    const { identity } = options;
+    if (identity instanceof OutpostError) health.set('identity-unusable', 'agent', identity.message);
     const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
     return new Outpost(options, health, outbox, evidence);
   }
@@ -163,6 +179,7 @@ export class Outpost implements AsyncDisposable {
     const uploads = this.#uploads;
     const upload: Service[] = uploads ? [{ name: 'upload', run: async (stop) => await uploads.run(stop) }] : [];
     const line = supervise([uplink, socket, ...upload], supervised, telling.signal);
+    const watching = supervise([this.#watchdog()], supervised, signal);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
@@ -176,7 +193,7 @@ export class Outpost implements AsyncDisposable {
     await writer;
     await this.#sendLast();
     telling.abort();
-    await line;
+    await Promise.all([line, watching]);
     log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
   }
 
@@ -192,8 +209,10 @@ export class Outpost implements AsyncDisposable {
     const { config, clock } = this.#options;
     const evidence = this.#evidence;
     const vision = this.#sight.vision;
+    const { identity } = this.#options;
     return {
       device: config.device.id,
+      kid: identity instanceof OutpostError ? undefined : identity?.kid,
       version,
       pid: process.pid,
       startedAt: new Date(this.#startedWallMs).toISOString(),
@@ -210,11 +229,37 @@ export class Outpost implements AsyncDisposable {
         bytesPerSecond: config.evidence.server && this.#pace.bytesPerSecond,
       },
       memory: {
-        agentRssBytes: process.memoryUsage.rss(),
+        agentRssBytes: residentBytes(process.pid),
         visionRssBytes: vision.rssBytes,
         ffmpegRssBytes: vision.ffmpegRssBytes,
       },
     };
+  }
+
+  #watchdog(): Service {
+    const { clock, config, log, manager } = this.#options;
+    if (!manager) return unwatched;
+    const outbox = this.#outbox;
+    const organs: readonly Organ[] = [
+      { name: 'outbox writer', silentMs: () => outbox.silence.answerMs, ask: () => outbox.ask() },
+      { name: 'outbox opening', silentMs: () => outbox.silence.openingMs, limitMs: openingLimitMs },
+      { name: 'inference child', silentMs: () => this.#sight.silentMs, limitMs: childLimitMs },
+    ];
+    const isReady = async (): Promise<boolean> =>
+      await askStatus(socketPath(config.storage.path)).then(
+        () => true,
+        () => false,
+      );
+    return watchdogService({ manager, organs, isReady, status: () => this.#oneLine(), clock, log });
+  }
+
+  /** For `systemctl status`. */
+  #oneLine(): string {
+    const cameras = this.#sight.cameras();
+    const open = cameras.filter(({ state }) => state === 'open').length;
+    const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
+    const line = this.#uplink.status.connected ? 'connected' : 'no line';
+    return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
   }
 
   /** What metrics need is loaded when somebody asks for them. */

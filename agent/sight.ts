@@ -84,6 +84,8 @@ export class Sight {
   #child: VisionChild | undefined;
   #stats: Stats | undefined;
   #model: string | undefined;
+  /** Undefined: no child is supposed to run. */
+  #heardMonoMs: number | undefined;
 
   constructor(options: SightOptions) {
     this.#options = options;
@@ -114,7 +116,7 @@ export class Sight {
     return [
       {
         name: 'vision',
-        run: async (signal) => await this.#runChild(signal),
+        run: async (signal) => await this.#watchChild(signal),
         onFailure: (error) => this.#onChildFailure(error),
       },
       { name: 'quiet', run: async (signal) => await this.#runQuiet(signal) },
@@ -152,10 +154,27 @@ export class Sight {
     };
   }
 
+  /**
+   * How long the child has said nothing, counted from its start; undefined while none is supposed to run: no camera, or
+   * the Supervisor waits before it starts one.
+   */
+  get silentMs(): number | undefined {
+    return this.#heardMonoMs === undefined ? undefined : this.#options.clock.monoMs() - this.#heardMonoMs;
+  }
+
   /** The end of the agent: what is open ends now. */
   finish(): void {
     const { clock, emit } = this.#options;
     emit(this.#advance(this.#rules.finish(this.#state, { wallMs: clock.wallMs(), monoMs: clock.monoMs() })));
+  }
+
+  async #watchChild(signal: AbortSignal): Promise<void> {
+    this.#heardMonoMs = this.#options.clock.monoMs();
+    try {
+      await this.#runChild(signal);
+    } finally {
+      this.#heardMonoMs = undefined;
+    }
   }
 
   async #runChild(signal: AbortSignal): Promise<void> {
@@ -180,6 +199,7 @@ export class Sight {
     this.#child = child;
     try {
       for await (const message of child.messages(signal)) {
+        this.#heardMonoMs = clock.monoMs();
         switch (message.type) {
           case 'ready':
             this.#model = message.model;

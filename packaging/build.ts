@@ -24,7 +24,7 @@ import { checkElf } from './elf.ts';
 import { makeExecutable } from './executable.ts';
 import { type FolderOf, filesOf, nativeAddons } from './natives.ts';
 import { writeNotices } from './notices.ts';
-import { gatherPackages } from './packages.ts';
+import { gatherPackages } from './gather.ts';
 import { buildCache, lockedPackage } from './registry.ts';
 import { writeSbom } from './sbom.ts';
 import { type Target, chooseTargets, nodeVersion } from './targets.ts';

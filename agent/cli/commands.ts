@@ -7,6 +7,7 @@ import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, print, reportError } from './output.ts';
 import { doctorCommand } from './doctor.ts';
+import { installCommand, uninstallCommand } from './install.ts';
 import { keysCommand } from './keys.ts';
 import { licensesCommand } from './licenses.ts';
 import { modelsCommand } from './models.ts';
@@ -42,6 +43,8 @@ function program(json: boolean): Command {
     .addCommand(modelsCommand())
     .addCommand(statusCommand())
     .addCommand(doctorCommand())
+    .addCommand(installCommand())
+    .addCommand(uninstallCommand())
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())
     .addCommand(keysCommand())

@@ -30,6 +30,55 @@ export const errorCodes = {
     hint: 'Report it; the process that sent it is restarted.',
   },
 
+  'notify-unavailable': {
+    kind: 'config',
+    title: 'The service manager cannot be told how the agent is.',
+    hint: 'Install the whole package, or run `outpost install`; from source: `node packaging/notify/build.ts`.',
+  },
+
+  'identity-unusable': {
+    kind: 'config',
+    title: 'The device’s own key cannot be used.',
+    hint: 'Restore identity.pem from a backup. Without one, move it away: the device gets a new key, and must be enrolled anew.',
+  },
+  'storage-unusable': {
+    kind: 'config',
+    title: 'There is no folder that events could be kept in.',
+    hint: 'Set storage.path to a folder that this user may write, such as: outpost run --config FILE.',
+  },
+
+  // install, release
+  'install-root': {
+    kind: 'config',
+    title: 'Only root can install a service.',
+    hint: 'Run it with sudo, or see what it would do: --dry-run as root.',
+  },
+  'install-owned': {
+    kind: 'config',
+    title: 'Outpost is installed as a package: its package manager has it in its care.',
+    hint: 'Use dpkg or rpm.',
+  },
+  'install-source': {
+    kind: 'config',
+    title: 'This program has not all that a service needs beside it.',
+    hint: 'Install from a release: `outpost install --from DIR`.',
+  },
+  'release-missing': {
+    kind: 'config',
+    title: 'There is no release at that place.',
+    hint: 'Name the folder that has SHA256SUMS in it, or the .tar of one.',
+  },
+  'release-untrusted': {
+    kind: 'config',
+    title: 'The release is not signed by a key that is trusted.',
+    hint: 'Nothing was installed. Get the release anew from who made it; check that --key is the key of that maker.',
+  },
+  'release-damaged': {
+    kind: 'config',
+    title: 'The release is not what its maker signed.',
+    hint: 'Nothing was installed. Copy the release anew; the stick may be failing.',
+  },
+
   // street, pictures, evidence, rendering
   'sim-url': {
     kind: 'config',

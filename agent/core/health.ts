@@ -49,6 +49,11 @@ export const healthCodes = {
     severity: 'warning',
     text: 'Events are kept on disk and sent when the line is back. Check the network and the broker.',
   },
+  'identity-unusable': {
+    title: 'The device’s own key cannot be used',
+    severity: 'critical',
+    text: 'Events are kept and sent. Restore identity.pem from a backup, or move it away and enrol the device anew.',
+  },
   'evidence-down': {
     title: 'Pictures cannot be stored',
     severity: 'warning',

@@ -92,6 +92,10 @@ export interface Outbox extends AsyncDisposable {
    * stay.
    */
   setAside(lane: Lane, at: Position): Promise<void>;
+  /** How long the writer thread has owed an answer, and how long it has been opening the store; 0 when neither. */
+  readonly silence: { readonly answerMs: number; readonly openingMs: number };
+  /** Asks the writer thread for its state, unless it owes an answer already: `silence` tells whether it comes. */
+  ask(): void;
   /** Told of lanes with new events. @returns a function that ends the subscription */
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }
@@ -226,6 +230,25 @@ class DurableOutbox implements Outbox {
   async setAside(lane: Lane, { epoch, seq }: Position): Promise<void> {
     await this.#acknowledge({ lane, epoch, upto: seq, missing: [], isPoison: true });
     this.#tell(new Set(['audit']));
+  }
+
+  get silence(): Outbox['silence'] {
+    return { answerMs: this.#writer.silentMs, openingMs: this.#writer.openingMs };
+  }
+
+  ask(): void {
+    if (this.#closed || !this.#writer.isOpen || !this.#writer.isIdle) return;
+    const answered = this.#writer.run({
+      now: this.#now(),
+      appends: new JobAppends(new Uint8Array(0)).layout,
+      acks: [],
+      peeks: [],
+    });
+    // A thread that ends before it answers is opened again; that is told elsewhere.
+    void answered.then(
+      (answer) => this.#take(answer),
+      () => undefined,
+    );
   }
 
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {

@@ -35,6 +35,7 @@ const mostSpare = 3;
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
 interface InFlight {
+  readonly askedMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: OutpostError) => void;
 }
@@ -48,6 +49,8 @@ export class Writer {
   #suspect = false;
   #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
+  #openingSinceMs: number | undefined;
+  #heardMs = 0;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -57,8 +60,32 @@ export class Writer {
     return this.#worker !== undefined && !this.#ending.signal.aborted;
   }
 
+  /** How long the oldest Job has waited without a word from the thread; 0 when none waits. */
+  get silentMs(): number {
+    const oldest = this.#inFlight[0];
+    return oldest ? this.#context.clock.monoMs() - Math.max(oldest.askedMs, this.#heardMs) : 0;
+  }
+
+  /** How long the store is being opened; 0 when it is not. */
+  get openingMs(): number {
+    return this.#openingSinceMs === undefined ? 0 : this.#context.clock.monoMs() - this.#openingSinceMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.length === 0;
+  }
+
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
+    this.#openingSinceMs = this.#context.clock.monoMs();
+    try {
+      await this.#open();
+    } finally {
+      this.#openingSinceMs = undefined;
+    }
+  }
+
+  async #open(): Promise<void> {
     const options: WriterOptions = {
       ...this.#context.options(),
       suspect: this.#suspect,
@@ -91,7 +118,7 @@ export class Writer {
     const worker = this.#worker;
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#inFlight.push({ resolve, reject });
+      this.#inFlight.push({ askedMs: this.#context.clock.monoMs(), resolve, reject });
       const { bytes } = job.appends;
       worker.postMessage({ kind: 'job', job } satisfies ToWriter, bytes.length > 0 ? [bytes.buffer] : []);
     });
@@ -111,6 +138,7 @@ export class Writer {
   }
 
   #answer(answer: Answer): void {
+    this.#heardMs = this.#context.clock.monoMs();
     if (answer.broken) {
       this.#suspect = isCorrupt(answer);
       this.#confirmed = answer.confirmed;

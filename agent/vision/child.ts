@@ -17,7 +17,7 @@ import type { AskPicture, Configure, FromChild, ToChild } from './protocol.ts';
 const maxMessageBytes = 16 * 1024 * 1024;
 /** A live child reports at least its stats every two seconds. */
 const silenceLimitMs = 30_000;
-const stopGraceMs = 3_000;
+const stopGraceMs = 2_000;
 const pictureLimitMs = 10_000;
 
 export interface VisionChildOptions {
