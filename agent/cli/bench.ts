@@ -2,11 +2,14 @@
 import { Command, Option } from 'commander';
 import type {
   BenchRow,
+  FleetBenchOptions,
+  BinaryBenchOptions,
   MemoryBenchOptions,
   OutboxBenchOptions,
   PipelineBenchOptions,
   SinkBenchOptions,
 } from './bench-row.ts';
+import type { SerialBenchOptions } from './bench-serial.ts';
 import { print, printJson, printTable } from './output.ts';
 
 const examples = `
@@ -16,6 +19,9 @@ Examples:
   outpost bench outbox
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
+  outpost bench serial                       needs a C compiler
+  outpost bench fleet --devices 200
+  outpost bench binary --video vtest.avi     the binaries in dist/
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -63,6 +69,45 @@ export const benchCommand = (): Command =>
         .action(async (options: SinkBenchOptions) => {
           const { benchSink } = await import('./bench-sink.ts');
           show(await benchSink(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('serial')
+        .description(
+          'drivers over pseudo terminals: round trip, throughput, eight ports, garbage; beside a program in C',
+        )
+        .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
+        .option('--garbage <MiB>', 'random bytes through each driver’s codec', '1024')
+        .option('--seconds <s>', 'how long eight ports are listened to', '10')
+        .option('--json', 'one JSON array')
+        .action(async (options: SerialBenchOptions) => {
+          const { benchSerial } = await import('./bench-serial.ts');
+          show(await benchSerial(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('fleet')
+        .description('devices and events that one core carries, against mosquitto, which takes them')
+        .option('--devices <n>', 'devices of one event a second; a tenth of them send 500 a second', '100')
+        .option('--seconds <n>', 'how long each load lasts', '20')
+        .option('--folder <path>', 'where the stores are made; the disk decides')
+        .option('--json', 'one JSON array')
+        .action(async (options: FleetBenchOptions) => {
+          const { benchFleet } = await import('./bench-fleet.ts');
+          show(await benchFleet(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('binary')
+        .description('size, start and memory of the single binary')
+        .requiredOption('--video <file>', 'footage, such as vtest.avi')
+        .option('--folder <path>', 'where the binaries are', 'dist')
+        .option('--rounds <n>', 'rounds of each start; the median counts', '7')
+        .option('--peer <file>', 'another executable of the same program, to compare its start')
+        .option('--json', 'one JSON array')
+        .action(async (options: BinaryBenchOptions) => {
+          const { benchBinary } = await import('./bench-binary.ts');
+          show(await benchBinary(options), options.json ?? false);
         }),
     )
     .addCommand(

@@ -143,13 +143,13 @@ const actionsOf = ({ speedLimit, fence }: Options): Manifest['actions'] => {
   const speed = z.number().positive().max(speedLimit).meta({ description: 'm/s' });
   const motion = { safety: 'motion', idempotent: false, deadlineMs: 8_000 } as const;
   const [first, second] = exampleWay(fence);
+  /** What ends a motion is never refused for what is in doubt of the one before, and never becomes a doubt itself. */
+  const calming = { safety: 'setting', idempotent: true, deadlineMs: 8_000 } as const;
   return {
     disarm: {
       title: 'Disarm',
       args: nothing,
-      deadlineMs: 8_000,
-      idempotent: true,
-      safety: 'motion',
+      ...calming,
       acknowledgement: 'COMMAND_ACK of COMPONENT_ARM_DISARM',
       shownBy: () => ({ property: 'armed', oneOf: [false] }),
       example: {},
@@ -157,10 +157,7 @@ const actionsOf = ({ speedLimit, fence }: Options): Manifest['actions'] => {
     hold: {
       title: 'Stop and hold',
       args: nothing,
-      deadlineMs: 8_000,
-      // stopped twice is stopped
-      idempotent: true,
-      safety: 'motion',
+      ...calming,
       acknowledgement: 'COMMAND_ACK of DO_SET_MODE; the heartbeat then says hold',
       shownBy: () => ({ property: 'mode', oneOf: ['hold'] }),
       example: {},

@@ -133,7 +133,8 @@ export const manifest = ({ protocol, lease, presets, zoom }: Options): Manifest 
         args: z.strictObject({}),
         deadlineMs: 3_000,
         idempotent: true,
-        safety: 'motion',
+        // what ends a motion is never refused for what is in doubt of the one before
+        safety: 'setting',
         acknowledgement: isVisca ? shown : 'the position that does not change any more',
         shownBy: () => ({ property: 'moving', oneOf: [false] }),
         example: {},
