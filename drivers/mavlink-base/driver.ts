@@ -232,6 +232,8 @@ function peripheral(context: Context): Peripheral {
       // to disarm, nothing need be known
       if (!picture.autopilot && action !== 'disarm') return refused('The base was not identified.');
       if (!context.isHealthy() && !harmless.has(action)) return refused('The agent is unwell; nothing is moved.');
+      // an autopilot that never heard a station does not miss one: it has to know us before it moves
+      if (!harmless.has(action)) await exchange.beat(signal);
       const deed = deeds[action];
       return deed ? await deed(args as never, signal) : refused(`There is no ${action}.`);
     },

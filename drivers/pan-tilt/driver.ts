@@ -48,33 +48,45 @@ function peripheral(context: Context): Peripheral {
     return observationsOf(pose, isMoving, lease.stoppedBy, of);
   };
 
+  /** What was answered has ended the move before it; without an answer the lease runs out, and a stop is said. */
+  const ended = (outcome: Outcome): Outcome => {
+    if (outcome.status === 'acknowledged') lease.end('caller');
+    return outcome;
+  };
+
   const deeds: Readonly<Record<string, (args: never, signal: AbortSignal) => Promise<Outcome>>> = {
     async stop(_args, signal) {
-      lease.end('caller');
-      return await head.stop(signal);
+      // until it is answered, the stop is said again
+      lease.expire('caller');
+      return ended(await head.stop(signal));
     },
     async move(velocity: Velocity, signal) {
       if (isNear(velocity, still, 0)) {
-        lease.end('caller');
-        return await head.stop(signal);
+        lease.expire('caller');
+        return ended(await head.stop(signal));
       }
       // from the first byte on: also a move that is not answered may have begun
       lease.renew();
       const outcome = await head.move(velocity, signal);
-      if (outcome.status === 'rejected') lease.end('caller');
+      // the one before may go on
+      if (outcome.status === 'rejected') lease.expire('caller');
       return outcome;
     },
     async step({ ms, ...velocity }: Velocity & { ms: number }, signal) {
-      lease.end('caller');
-      return await stepped(head, clock, velocity, ms, signal);
+      lease.renew(ms);
+      try {
+        return ended(await stepped(head, clock, velocity, ms, signal));
+      } finally {
+        if (lease.isHeld) lease.expire('caller');
+      }
     },
     async goTo(place: Pick<Pose, 'pan' | 'tilt'> & Partial<Pose>, signal) {
-      lease.end('caller');
-      return await head.goTo(place, signal);
+      lease.renewHeld();
+      return ended(await head.goTo(place, signal));
     },
     async goPreset({ preset }: { preset: number }, signal) {
-      lease.end('caller');
-      return await head.preset('go', preset, signal);
+      lease.renewHeld();
+      return ended(await head.preset('go', preset, signal));
     },
     setPreset: async ({ preset }: { preset: number }, signal) => await head.preset('set', preset, signal),
     clearPreset: async ({ preset }: { preset: number }, signal) => await head.preset('clear', preset, signal),
@@ -120,6 +132,7 @@ class Lease {
   readonly #head: Head;
   #untilMs: number | undefined;
   #cause: StopCause = 'none';
+  #pending: 'caller' | 'silence' = 'silence';
   #isWatched = false;
 
   constructor(context: Context, head: Head) {
@@ -136,10 +149,23 @@ class Lease {
     return this.#cause;
   }
 
-  renew(): void {
+  /** @param moreMs beyond the lease */
+  renew(moreMs = 0): void {
     const { clock, options: of } = this.#context;
-    this.#untilMs = clock.monoMs() + of.lease;
+    this.#untilMs = clock.monoMs() + of.lease + moreMs;
+    this.#pending = 'silence';
     if (!this.#isWatched) void this.#watch();
+  }
+
+  renewHeld(): void {
+    if (this.isHeld) this.renew();
+  }
+
+  /** It is to end now, for this reason; it has ended when the stop is answered. */
+  expire(cause: 'caller' | 'silence'): void {
+    if (!this.isHeld) return;
+    this.#untilMs = this.#context.clock.monoMs();
+    this.#pending = cause;
   }
 
   end(cause: StopCause): void {
@@ -167,10 +193,10 @@ class Lease {
     }
   }
 
-  #overdue(): 'silence' | 'unwell' | undefined {
+  #overdue(): 'caller' | 'silence' | 'unwell' | undefined {
     if (this.#untilMs === undefined) return undefined;
     if (!this.#context.isHealthy()) return 'unwell';
-    return this.#context.clock.monoMs() >= this.#untilMs ? 'silence' : undefined;
+    return this.#context.clock.monoMs() >= this.#untilMs ? this.#pending : undefined;
   }
 }
 

@@ -100,6 +100,11 @@ async function openHead(choice: Readonly<Record<string, unknown>>): Promise<Held
   });
 }
 
+const isStop = (message: HeadMessage): boolean =>
+  message.protocol === 'visca'
+    ? Buffer.from(message.payload).toString('hex') === '01060101010303'
+    : message.command2 === 0 && message.command1 === 0;
+
 describe.each(['pelco-d', 'visca'] as const)('a move by %s', (protocol) => {
   it('is stopped when nobody says it again', async () => {
     await using held = await openHead({ protocol, lease: 400 });
@@ -160,6 +165,19 @@ describe.each(['pelco-d', 'visca'] as const)('a move by %s', (protocol) => {
     await eventually(() => !held.head.isMoving, 'the end of it');
     held.faults = {};
     await eventually(() => held.reading('stoppedBy') === 'silence', 'a stop that was answered');
+  });
+
+  it('whose stop is not answered is told to stop until it is', async () => {
+    await using held = await openHead({ protocol, lease: 10_000 });
+    await held.act('move', { pan: 0.3 });
+    held.faults = { silent: true };
+    const stops = (): number => held.received.filter(isStop).length;
+    expect(await held.act('stop')).toMatchObject({ status: 'timeout' });
+    const before = stops();
+    await eventually(() => stops() > before, 'one more stop');
+    held.faults = {};
+    await eventually(() => held.reading('stoppedBy') === 'caller', 'a stop that was answered');
+    expect(held.head.isMoving).toBe(false);
   });
 
   it('for a while ends before it is answered', async () => {
