@@ -139,7 +139,7 @@ describe('the failsafe', () => {
   });
 
   it('does not hold while we are well, also while an answer is waited for', async () => {
-    await using base = await openBase({ rover: { params: { FS_TIMEOUT: 1.5 } } });
+    await using base = await openBase({ rover: { params: { FS_TIMEOUT: 4 } } });
     await base.act('arm');
     await base.act('goTo', north(30));
     for (let times = 0; times < 4; times += 1) await base.act('readParameter', { name: 'NO_SUCH_PARAM' });

@@ -117,8 +117,8 @@ describe.each(['pelco-d', 'visca'] as const)('a move by %s', (protocol) => {
   });
 
   it('goes on as long as it is said again', async () => {
-    await using held = await openHead({ protocol, lease: 800 });
-    const velocities = Array.from({ length: 12 }, (_unused, index) => 0.2 + index / 100);
+    await using held = await openHead({ protocol, lease: 2_000 });
+    const velocities = Array.from({ length: 30 }, (_unused, index) => 0.2 + index / 200);
     for (const pan of velocities) {
       expect(await held.act('move', { pan })).toMatchObject({ status: 'acknowledged' });
       await clock.sleep(100);
