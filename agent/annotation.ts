@@ -20,6 +20,8 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
     case 'dropped':
     case 'media':
     case 'upload':
+    case 'reading':
+    case 'peripheral':
       return undefined;
   }
 }
@@ -38,6 +40,8 @@ export function placeOf(event: Event): string | undefined {
     case 'dropped':
     case 'media':
     case 'upload':
+    case 'reading':
+    case 'peripheral':
       return undefined;
   }
 }

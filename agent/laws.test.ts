@@ -38,6 +38,7 @@ const isTest = ({ path }: Source): boolean =>
   path.startsWith('agent/scenarios/') ||
   path.startsWith('agent/faults/') ||
   path.startsWith('packaging/binary/') ||
+  /^drivers\/conformance(\.ts$|\/)/.test(path) ||
   path.startsWith('.config/');
 const product = sources.filter((source) => !isTest(source));
 
@@ -77,7 +78,9 @@ const roomOf = (path: string): string => /^(agent\/[a-z]+|config|models|drivers|
 
 /** Doors that HOUSE grants beyond the floors. */
 const granted = ({ from, to, isTypeOnly }: Import): boolean =>
-  (isTypeOnly && to.startsWith('config/')) || (from.startsWith('agent/vision/') && to.startsWith('models/'));
+  (isTypeOnly && to.startsWith('config/')) ||
+  (from.startsWith('agent/vision/') && to.startsWith('models/')) ||
+  (from.startsWith('agent/peripherals/') && to.startsWith('drivers/'));
 
 function floorBreaks(imports: readonly Import[]): readonly string[] {
   return imports
@@ -265,6 +268,22 @@ describe('registries and tables', () => {
     const registry = read('models/registry.ts').text;
     expect([...folders].filter((name) => !registry.includes(`'${name}'`))).toEqual([]);
     expect(folders.size).toBeGreaterThan(0);
+  });
+
+  it('every driver folder is known, and whole', () => {
+    const folders = tracked
+      .filter((path) => /^drivers\/[^/]+\/manifest\.ts$/.test(path))
+      .map((path) => path.split('/')[1])
+      // from which a driver begins
+      .filter((name) => name !== 'template');
+    const registry = read('drivers/registry.ts').text;
+    expect(folders.filter((name) => !registry.includes(`'./${name}/driver.ts'`))).toEqual([]);
+    const parts = ['codec.ts', 'driver.ts', 'simulator.ts', 'vectors.json', 'README.md', `NAME.test.ts`];
+    const wanted = folders.flatMap((name) =>
+      parts.map((part) => `drivers/${name}/${part.replace('NAME', name ?? '')}`),
+    );
+    expect(wanted.filter((path) => !tracked.includes(path))).toEqual([]);
+    expect(folders.length).toBeGreaterThan(0);
   });
 
   it('generated files are fresh', async () => {

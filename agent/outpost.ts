@@ -1,7 +1,8 @@
 /**
  * Composition root of the agent: the only file that knows every room, and hands them values.
  *
- *   sight -> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
+ *   peripherals -> reading rules -.
+ *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
  *         -> evidence -> uploads -> a server, or the outbox
  */
 import { mkdir } from 'node:fs/promises';
@@ -30,7 +31,16 @@ import type { Identity } from '#agent/trust/identity.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
+import { Doubts } from '#agent/peripherals/doubts.ts';
+import { type PeripheralView, Peripherals } from '#agent/peripherals/peripherals.ts';
+import {
+  compileReadingRules,
+  type ReadingRules,
+  type ReadingRulesState,
+  type ReadingRulesStep,
+} from '#agent/rules/readings.ts';
 import type { Config } from '#config/schema.ts';
+import { loadDriver } from '#drivers/registry.ts';
 import type { Model } from '#models/model.ts';
 
 export interface OutpostOptions {
@@ -61,6 +71,7 @@ export interface Status {
   readonly uptimeMs: number;
   readonly health: { readonly worst: Severity | 'ok'; readonly conditions: readonly HealthCondition[] };
   readonly cameras: readonly CameraView[];
+  readonly peripherals: readonly PeripheralView[];
   readonly vision: Sight['vision'];
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Outbox['state'];
@@ -78,6 +89,15 @@ const lastMomentMs = 1_000;
 const openingLimitMs = 600_000;
 /** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
 const childLimitMs = 90_000;
+const tickMs = 1_000;
+
+/** What is open before the agent is made. */
+interface Opened {
+  readonly health: Health;
+  readonly outbox: Outbox;
+  readonly evidence: Evidence | undefined;
+  readonly doubts: Doubts;
+}
 
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
@@ -92,11 +112,14 @@ export class Outpost implements AsyncDisposable {
   readonly #pace: Pace;
   readonly #uploads: Uploads | undefined;
   readonly #sight: Sight;
+  readonly #peripherals: Peripherals;
+  readonly #readingRules: ReadingRules;
+  #readingState: ReadingRulesState;
   readonly #startedWallMs: number;
   readonly #startedMonoMs: number;
   #made = 0;
 
-  private constructor(options: OutpostOptions, health: Health, outbox: Outbox, evidence: Evidence | undefined) {
+  private constructor(options: OutpostOptions, { health, outbox, evidence, doubts }: Opened) {
     const { config, clock, random, log } = options;
     this.#options = options;
     this.#health = health;
@@ -129,10 +152,26 @@ export class Outpost implements AsyncDisposable {
     };
     this.#pace = new Pace({ clock, line });
     this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
+    const run = `${outbox.epoch.slice(0, 8)}-${outbox.boot}`;
+    this.#readingRules = compileReadingRules(config, { run, timeZone: config.device.timeZone });
+    this.#readingState = this.#readingRules.initial();
+    this.#peripherals = new Peripherals({
+      peripherals: config.peripherals,
+      loadDriver,
+      doubts,
+      run,
+      clock,
+      health,
+      log,
+      emit: (events) => this.#emit(events),
+      onReading: (reading, { personal }) => {
+        if (!personal) this.#advance(this.#readingRules.step(this.#readingState, reading));
+      },
+    });
     this.#sight = new Sight({
       config,
       model: options.model,
-      run: `${outbox.epoch.slice(0, 8)}-${outbox.boot}`,
+      run,
       clock,
       health,
       log,
@@ -161,7 +200,9 @@ export class Outpost implements AsyncDisposable {
     const { identity } = options;
     if (identity instanceof OutpostError) health.set('identity-unusable', 'agent', identity.message);
     const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
-    return new Outpost(options, health, outbox, evidence);
+    const ids = config.peripherals.map(({ id }) => id);
+    const doubts = await Doubts.open(join(path, 'peripherals.json'), ids);
+    return new Outpost(options, { health, outbox, evidence, doubts });
   }
 
   /** Runs until aborted; then what is open ends, and what waits is written. */
@@ -187,8 +228,10 @@ export class Outpost implements AsyncDisposable {
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,
     });
-    await supervise([...this.#sight.services(), alone], supervised, signal);
+    const services = [...this.#sight.services(), ...this.#peripheralServices(), alone];
+    await supervise(services, supervised, signal);
     this.#sight.finish();
+    this.#advance(this.#readingRules.finish(this.#readingState, this.#now()));
     writing.abort();
     await writer;
     await this.#sendLast();
@@ -219,6 +262,7 @@ export class Outpost implements AsyncDisposable {
       uptimeMs: Math.round(clock.monoMs() - this.#startedMonoMs),
       health: { worst: this.#health.worst(), conditions: this.#health.entries() },
       cameras: this.#sight.cameras(),
+      peripherals: this.#peripherals.views(),
       vision,
       events: { made: this.#made, waiting: this.#intake.waiting, lost: this.#intake.lost },
       outbox: this.#outbox.state,
@@ -262,6 +306,31 @@ export class Outpost implements AsyncDisposable {
     return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
   }
 
+  /** Reading rules wait for their hold by the clock as well: a device may tell changes alone. */
+  #peripheralServices(): readonly Service[] {
+    if (this.#options.config.peripherals.length === 0) return [];
+    const tick: Service = {
+      name: 'reading-rules',
+      run: async (signal) => {
+        while (!signal.aborted) {
+          await this.#options.clock.sleep(tickMs, signal).catch(() => undefined);
+          if (!signal.aborted) this.#advance(this.#readingRules.tick(this.#readingState, this.#now()));
+        }
+      },
+    };
+    return [...this.#peripherals.services(), tick];
+  }
+
+  #advance({ state, events }: ReadingRulesStep): void {
+    this.#readingState = state;
+    this.#emit(events);
+  }
+
+  #now(): { readonly wallMs: number; readonly monoMs: number } {
+    const { clock } = this.#options;
+    return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
+  }
+
   /** What metrics need is loaded when somebody asks for them. */
   #answers(): Answers {
     return {
@@ -270,6 +339,7 @@ export class Outpost implements AsyncDisposable {
         const { metricsText } = await import('#agent/console/metrics.ts');
         return await metricsText(this.status());
       },
+      resolve: async (peripheral) => await this.#peripherals.resolve(peripheral),
     };
   }
 

@@ -9,7 +9,7 @@ import { type OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Service } from '#agent/core/supervisor.ts';
-import type { Event } from '#agent/domain/event.ts';
+import { type Event, incidentOf } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import type { Evidence } from '#agent/evidence/evidence.ts';
 import { type CameraWatch, stepCameraWatch } from '#agent/rules/camera-watch.ts';
@@ -306,11 +306,10 @@ export class Sight {
   #withEvidence(event: Event, tracked: Tracked): Event {
     const { evidence } = this.#options;
     const begins = event.phase === undefined || event.phase === 'start';
-    const isOfPicture =
-      event.kind !== 'dropped' && event.kind !== 'media' && event.kind !== 'upload' && boxesOf(event) !== undefined;
-    if (!evidence || !begins || !isOfPicture) return event;
+    const incident = boxesOf(event) === undefined ? undefined : incidentOf(event);
+    if (!evidence || !begins || incident === undefined) return event;
     // An id of evidence is a file's name.
-    const id = event.data.incident.replaceAll('.', '-');
+    const id = incident.replaceAll('.', '-');
     const marked = { ...event, data: { ...event.data, evidence: [{ id, mediaType: 'image/jpeg' }] } } as Event;
     void this.#storePicture(id, marked, tracked, evidence);
     return marked;

@@ -6,7 +6,7 @@ import { formatTimeOfDay } from './leaves.ts';
 import { originText } from './layers.ts';
 import type { LoadResult } from './load.ts';
 import { isPlain, type Path, pathText } from './path.ts';
-import { configSchema } from './schema.ts';
+import { configSchema, type ConfigSchema } from './schema.ts';
 import { shownSecret } from './secrets.ts';
 
 export interface Explained {
@@ -20,8 +20,11 @@ export interface Explained {
 }
 
 /** In the order of the schema; what is absent and has no default is left out. */
-export const explain = ({ config, originOf }: Pick<LoadResult, 'config' | 'originOf'>): readonly Explained[] =>
-  valuesIn(config, [], config).map(({ path, value, field }) => ({
+export const explain = (
+  { config, originOf }: Pick<LoadResult, 'config' | 'originOf'>,
+  schema: ConfigSchema = configSchema,
+): readonly Explained[] =>
+  valuesIn(config, [], (path) => fieldAt(schema, path, config)).map(({ path, value, field }) => ({
     path: pathText(path),
     value: written(value, field),
     unit: isWrittenUnit(field) ? undefined : field?.meta.unit,
@@ -34,15 +37,15 @@ interface Value {
   readonly field: Field | undefined;
 }
 
-function valuesIn(value: unknown, path: Path, config: unknown): Value[] {
+function valuesIn(value: unknown, path: Path, fieldOf: (path: Path) => Field | undefined): Value[] {
   if (value === undefined) return [];
   if (isPlain(value) && Object.keys(value).length > 0) {
-    return Object.entries(value).flatMap(([key, inner]) => valuesIn(inner, [...path, key], config));
+    return Object.entries(value).flatMap(([key, inner]) => valuesIn(inner, [...path, key], fieldOf));
   }
   if (Array.isArray(value) && value.some(isPlain)) {
-    return (value as unknown[]).flatMap((inner, index) => valuesIn(inner, [...path, index], config));
+    return (value as unknown[]).flatMap((inner, index) => valuesIn(inner, [...path, index], fieldOf));
   }
-  return [{ path, value, field: fieldAt(configSchema, path, config) }];
+  return [{ path, value, field: fieldOf(path) }];
 }
 
 const isWrittenUnit = (field: Field | undefined): boolean =>

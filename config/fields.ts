@@ -12,7 +12,7 @@ export interface Meta {
   readonly examples?: readonly unknown[];
   /** `true`: never shown. `url`: shown without what redactUrl hides. */
   readonly secret?: boolean | 'url';
-  readonly restart?: 'camera' | 'vision' | 'uplink' | 'agent';
+  readonly restart?: 'camera' | 'vision' | 'uplink' | 'peripheral' | 'agent';
 }
 
 export interface Field {

@@ -1,7 +1,7 @@
 /** The schema for editors: what may be written, with titles, units, defaults and the places of secrets. */
 import { z } from 'zod';
 import type { Meta } from './fields.ts';
-import { configSchema } from './schema.ts';
+import { configSchema, type ConfigSchema } from './schema.ts';
 
 type Json = Record<string, unknown>;
 
@@ -20,8 +20,8 @@ const secretFile = {
 };
 
 /** `config/outpost.schema.json` */
-export function configJsonSchema(): Json {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', override: ({ jsonSchema }) => forEditors(jsonSchema) });
+export function configJsonSchema(config: ConfigSchema = configSchema): Json {
+  const schema = z.toJSONSchema(config, { io: 'input', override: ({ jsonSchema }) => forEditors(jsonSchema) });
   return { ...schema, title: 'Outpost configuration', description: 'outpost.yaml; see config/REFERENCE.md' };
 }
 

@@ -234,7 +234,7 @@ describe('what is wrong is said with its place and what to write', () => {
     [
       'a rule of no kind',
       'rules: [{ id: a }]\n',
-      ['1:9 rules[0].kind: is missing (write zone, intrusion, line, loitering or crowd)'],
+      ['1:9 rules[0].kind: is missing (write zone, intrusion, line, loitering, crowd or reading)'],
     ],
     [
       'a rule of a wrong kind',

@@ -13,7 +13,7 @@ import { checkConfig } from './check.ts';
 import { isPlain, type Path, pathText } from './path.ts';
 import { type Problem, problemText } from './problem.ts';
 import { readBounded } from './read-bounded.ts';
-import { type Config, type configSchema, profileNames, type ProfileName } from './schema.ts';
+import { type Config, type configSchema, type ConfigSchema, profileNames, type ProfileName } from './schema.ts';
 import { resolveSecrets } from './secrets.ts';
 import { maxFileBytes, type Parsed, parseYaml } from './yaml.ts';
 
@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly profile?: string | undefined;
   /** Stronger than the file; lists replace lists. */
   readonly overrides?: ConfigInput | undefined;
+  /** With the options of the drivers, as `buildSchema` makes it; without, they are looked at when a device is opened. */
+  readonly schema?: ConfigSchema;
   /** Where to look when no file is named. */
   readonly search?: readonly string[];
 }
@@ -94,10 +96,10 @@ export async function readConfig(options: LoadOptions = {}): Promise<ReadResult>
     { data: options.overrides, origin: () => ({ kind: 'override' }), marks: new Map() },
     { data: { profile: chosen.name }, origin: () => profileOrigin(options, parsed, file?.path), marks: parsed.marks },
   ]);
-  const resolved = await resolveSecrets(merged.data, file ? dirname(file.path) : '.');
+  const resolved = await resolveSecrets(merged.data, file ? dirname(file.path) : '.', options.schema);
   const originOf = (path: Path): Origin => merged.origins.get(pathText(path)) ?? { kind: 'default' };
   // A file that is no YAML says nothing that could be judged.
-  const result = problems.some(({ path }) => path === '') ? undefined : checkConfig(resolved.data);
+  const result = problems.some(({ path }) => path === '') ? undefined : checkConfig(resolved.data, options.schema);
   const complaints = [...resolved.complaints, ...(result?.ok === false ? result.complaints : [])];
   problems.push(...complaints.map((complaint) => placed(complaint, nearestOrigin(merged.origins, complaint.path))));
   if (result?.ok && problems.length === 0) return { ok: true, config: result.config, file: file?.path, originOf };

@@ -1,7 +1,7 @@
 /** The reference for people, generated from the schema: every key, what it is, how it is written, what it is by default. */
 import { z } from 'zod';
 import { type Field, fieldOf, itemOf, keysOf, kindsOf } from './fields.ts';
-import { configSchema } from './schema.ts';
+import { configSchema, type ConfigSchema } from './schema.ts';
 
 const head = `# Reference of outpost.yaml
 
@@ -13,7 +13,8 @@ are fractions of the picture: 0, 0 is its upper left corner, 1, 1 its lower righ
 `;
 
 /** `config/REFERENCE.md` */
-export const configReference = (): string => `${[head, ...sections(fieldOf(configSchema), '')].join('\n')}\n`;
+export const configReference = (schema: ConfigSchema = configSchema): string =>
+  `${[head, ...sections(fieldOf(schema), '')].join('\n')}\n`;
 
 type Keys = ReadonlyMap<string, Field>;
 
@@ -39,14 +40,22 @@ function subsection(field: Field, path: string): string[] {
   const item = field.schema instanceof z.ZodArray ? itemOf(field) : undefined;
   if (!item) return [...title(path, field), ...sections(field, path)];
   const kinds = kindsOf(item);
-  return [...title(`${path}[]`, field), ...(kinds.size > 0 ? kindSections(kinds, path) : sections(item, `${path}[]`))];
+  return [
+    ...title(`${path}[]`, field),
+    ...(kinds.size > 0 ? kindSections(kinds, path, wordOf(item)) : sections(item, `${path}[]`)),
+  ];
 }
 
 /** What all kinds share is said once, then each with its own keys. */
-function kindSections(kinds: ReadonlyMap<string, Field>, path: string): string[] {
+const wordOf = ({ schema }: Field): string =>
+  schema instanceof z.ZodDiscriminatedUnion ? schema.def.discriminator : '';
+
+function kindSections(kinds: ReadonlyMap<string, Field>, path: string, word: string): string[] {
   const all = [...kinds].map(([kind, field]) => ({ kind, keys: fieldsOf(field) }));
   const first = all[0]?.keys ?? new Map<string, Field>();
-  const isShared = (key: string): boolean => key !== 'kind' && all.every(({ keys }) => keys.has(key));
+  // options have one name and a content of each kind’s own
+  const isShared = (key: string): boolean =>
+    key !== word && key !== 'options' && all.every(({ keys }) => keys.has(key));
   const shared = new Map([...first].filter(([key]) => isShared(key)));
   const defaults = (key: string): string => {
     const texts = all.map(({ kind, keys }) => ({ kind, text: byDefault(keys.get(key) as Field) }));
@@ -56,16 +65,25 @@ function kindSections(kinds: ReadonlyMap<string, Field>, path: string): string[]
     );
   };
   return [
-    '### Every rule\n',
+    `### Every ${path.replace(/s$/, '')}\n`,
     ...table(shared, defaults),
     ...subsections(shared, `${path}[].`),
-    ...all.flatMap(({ kind, keys }) => kindSection(kind, new Map([...keys].filter(([key]) => !isShared(key))))),
+    ...all.flatMap(({ kind, keys }) =>
+      kindSection({ kind, word, path }, new Map([...keys].filter(([key]) => !isShared(key)))),
+    ),
   ];
 }
 
-function kindSection(kind: string, keys: Keys): string[] {
-  const own = new Map([...keys].filter(([key]) => key !== 'kind'));
-  return [`### \`kind: ${kind}\`\n`, `${text(keys.get('kind')?.meta.description)}\n`, ...table(own)];
+interface Kind {
+  readonly kind: string;
+  readonly word: string;
+  readonly path: string;
+}
+
+function kindSection({ kind, word, path }: Kind, keys: Keys): string[] {
+  const own = new Map([...keys].filter(([key]) => key !== word));
+  const said = word === 'kind' ? [`${text(keys.get(word)?.meta.description)}\n`] : [];
+  return [`### \`${word}: ${kind}\`\n`, ...said, ...table(own), ...subsections(own, `${path}[${kind}].`)];
 }
 
 const isSection = (field: Field): boolean => {

@@ -17,7 +17,11 @@ export function referenceComplaints(data: Plain): readonly Complaint[] {
       ...doubledIds(camera['zones'], ['cameras', index, 'zones'], 'zone of this camera'),
       ...doubledIds(camera['lines'], ['cameras', index, 'lines'], 'line of this camera'),
     ]),
+    ...doubledIds(data['peripherals'], ['peripherals'], 'peripheral'),
     ...doubledIds(data['rules'], ['rules'], 'rule'),
+    ...listOf(data['rules']).flatMap((rule, index) =>
+      peripheralComplaints(rule, ['rules', index], idsOf(data['peripherals'])),
+    ),
     ...listOf(data['rules']).flatMap((rule, index) =>
       isPlain(rule) ? ruleComplaints(rule, ['rules', index], cameras, labels) : [],
     ),
@@ -61,6 +65,16 @@ function ruleComplaints(
   ];
 }
 
+/** The peripherals that a rule speaks of. */
+function peripheralComplaints(rule: unknown, path: Path, known: readonly string[]): Complaint[] {
+  const named = isPlain(rule) ? listOf(rule['peripherals']) : [];
+  return named.flatMap((name, index) =>
+    typeof name !== 'string' || known.includes(name)
+      ? []
+      : [{ path: [...path, 'peripherals', index], message: 'is not a peripheral here', ...orNear(name, known) }],
+  );
+}
+
 /** The zone or line that a rule speaks of: on each camera that it names, or on one at least when it names none. */
 function placeComplaints(
   rule: Plain,
@@ -80,7 +94,7 @@ function placeComplaints(
 
 function labelComplaints(rule: Plain, path: Path, tracked: readonly string[] | undefined): Complaint[] {
   const parsed = ruleSchema.safeParse(rule);
-  const labels = parsed.success ? parsed.data.labels : listOf(rule['labels']);
+  const labels = parsed.success ? ('labels' in parsed.data ? parsed.data.labels : []) : listOf(rule['labels']);
   return labels.flatMap((label, index) => {
     if (typeof label !== 'string' || !tracked || tracked.includes(label)) return [];
     const at = rule['labels'] === undefined ? ['labels'] : ['labels', index];

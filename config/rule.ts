@@ -25,9 +25,26 @@ export const windowSchema = z
   });
 export type ScheduleWindow = z.infer<typeof windowSchema>;
 
-const common = (lane: 'alarm' | 'event', labels: readonly string[]) => ({
+const basic = (lane: 'alarm' | 'event') => ({
   id: id('Names the rule in events.'),
   enabled: z.boolean().default(true).meta({ title: 'Enabled', description: 'Off: the rule tells nothing.' }),
+  schedule: z
+    .array(windowSchema)
+    .max(64)
+    .default([])
+    .meta({ title: 'Schedule', description: 'Weekly windows in the device’s time zone; empty: always.' }),
+  lane: z.enum(['alarm', 'event']).default(lane).meta({
+    title: 'Lane',
+    description: '`alarm`: sent at once, alone, and never given up. `event`: in batches.',
+  }),
+  cooldown: duration('0s').meta({
+    title: 'Cooldown',
+    description: 'After an incident of this rule on a camera or peripheral ended, no other starts there for this long.',
+  }),
+});
+
+const common = (lane: 'alarm' | 'event', labels: readonly string[]) => ({
+  ...basic(lane),
   cameras: z
     .array(z.string())
     .max(64)
@@ -41,19 +58,6 @@ const common = (lane: 'alarm' | 'event', labels: readonly string[]) => ({
   minScore: fraction
     .default(0)
     .meta({ title: 'Least score', description: 'An object counts once its score has reached this.' }),
-  schedule: z
-    .array(windowSchema)
-    .max(64)
-    .default([])
-    .meta({ title: 'Schedule', description: 'Weekly windows in the device’s time zone; empty: always.' }),
-  lane: z.enum(['alarm', 'event']).default(lane).meta({
-    title: 'Lane',
-    description: '`alarm`: sent at once, alone, and never given up. `event`: in batches.',
-  }),
-  cooldown: duration('0s').meta({
-    title: 'Cooldown',
-    description: 'After an incident of this rule on a camera ended, no other starts there for this long.',
-  }),
 });
 
 const minFrames = z.int().min(1).max(100).default(2).meta({
@@ -152,12 +156,58 @@ const crowdRuleSchema = z
     message: 'must not be more than `atLeast`',
   });
 
+const readingRuleSchema = z
+  .strictObject({
+    kind: z.literal('reading').meta({
+      title: 'Kind',
+      description:
+        'One incident while a property of a peripheral is beyond a limit, or has a value: door forced, smoke, UPS on battery.',
+    }),
+    ...basic('alarm'),
+    peripherals: z
+      .array(z.string())
+      .max(64)
+      .default([])
+      .meta({ title: 'Peripherals', description: 'Ids of peripherals; empty: every one that has the property.' }),
+    property: z
+      .string()
+      .min(1)
+      .meta({ title: 'Property', description: 'Name of the property in the driver’s manifest.' }),
+    equals: z
+      .union([z.boolean(), z.number(), z.string()])
+      .optional()
+      .meta({ title: 'Equals', description: 'It holds while the value is this.' }),
+    above: z.number().optional().meta({ title: 'Above', description: 'It holds while the value is more than this.' }),
+    below: z.number().optional().meta({ title: 'Below', description: 'It holds while the value is less than this.' }),
+    hysteresis: z.number().min(0).default(0).meta({
+      title: 'Hysteresis',
+      description: 'Once it holds, it goes on until the value is back by this much.',
+    }),
+    hold: duration('0s').meta({
+      title: 'Hold',
+      description: 'It is told once it has held for this long without a break.',
+    }),
+    clear: duration('0s').meta({
+      title: 'Clear',
+      description: 'It is over once it has not held for this long without a break.',
+    }),
+    updateInterval: duration('0s').meta({
+      title: 'Update interval',
+      description: 'While it lasts, an update is told at most this often; 0s: never.',
+    }),
+  })
+  .refine(({ equals, above, below }) => [equals, above, below].filter((limit) => limit !== undefined).length === 1, {
+    path: ['property'],
+    message: 'needs exactly one of `equals`, `above` and `below`',
+  });
+
 export const ruleSchema = z.discriminatedUnion('kind', [
   zoneRuleSchema,
   intrusionRuleSchema,
   lineRuleSchema,
   loiteringRuleSchema,
   crowdRuleSchema,
+  readingRuleSchema,
 ]);
 
 export type ZoneRule = z.infer<typeof zoneRuleSchema>;
@@ -165,3 +215,4 @@ export type IntrusionRule = z.infer<typeof intrusionRuleSchema>;
 export type LineRule = z.infer<typeof lineRuleSchema>;
 export type LoiteringRule = z.infer<typeof loiteringRuleSchema>;
 export type CrowdRule = z.infer<typeof crowdRuleSchema>;
+export type ReadingRule = z.infer<typeof readingRuleSchema>;

@@ -51,6 +51,7 @@ describe('the schema for editors', () => {
       'line',
       'loitering',
       'crowd',
+      'reading',
     ]);
   });
 

@@ -1,12 +1,13 @@
 /**
  * The configuration, said once: types, defaults, JSON Schema, REFERENCE.md and log redaction all come from here.
  *
- * meta: title · description · unit · secret (never shown; `url`: shown without its credentials) · restart (what a change restarts: camera, vision, uplink, agent)
+ * meta: title · description · unit · secret (never shown; `url`: shown without its credentials) · restart (what a change restarts: camera, vision, uplink, peripheral, agent)
  */
 import { z } from 'zod';
 import { bytes, duration, fraction, id, percentage } from './leaves.ts';
 import { parsePublicKey } from '#agent/domain/signature.ts';
 import { lineFault, polygonFault } from './geometry.ts';
+import { looseSchema, peripheralSchema } from './peripheral.ts';
 import { ruleSchema } from './rule.ts';
 
 export const pointSchema = z
@@ -297,8 +298,10 @@ export const trackerSchema = z.strictObject({
 export const profileNames = ['patrol-robot', 'kiosk', 'station'] as const;
 export type ProfileName = (typeof profileNames)[number];
 
-/** `checkConfig` also checks what this cannot: what one section says of another. */
-export const configSchema = z.strictObject({
+/** `checkConfig` also checks what these cannot: what one section says of another. */
+const peripheralsMeta = { title: 'Peripherals', description: 'Devices on serial lines.' };
+
+const sections = {
   profile: z
     .enum(profileNames)
     .optional()
@@ -309,17 +312,35 @@ export const configSchema = z.strictObject({
   cameras: z.array(cameraSchema).max(64).default([]).meta({ title: 'Cameras', description: 'What is watched.' }),
   vision: visionSchema.prefault({}),
   tracker: trackerSchema.prefault({}),
+  peripherals: z.array(looseSchema).max(64).default([]).meta(peripheralsMeta),
   rules: z.array(ruleSchema).max(256).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),
   evidence: evidenceSchema.prefault({}),
   outbox: outboxSchema.prefault({}),
   uplink: uplinkSchema.prefault({}),
-});
+};
+
+/** Without the drivers' options, which this floor does not know. */
+export const configSchema = z.strictObject(sections);
+export type ConfigSchema = typeof configSchema;
+
+/** What a build of Outpost knows beyond this folder. */
+export interface Registries {
+  /** Options of each driver, by its name. */
+  readonly drivers: Readonly<Record<string, z.ZodType>>;
+}
+
+/** The whole schema; the command line calls it, and hands it to what reads a configuration. */
+export function buildSchema({ drivers }: Registries): ConfigSchema {
+  const peripherals = z.array(peripheralSchema(drivers)).max(64).default([]).meta(peripheralsMeta);
+  return z.strictObject({ ...sections, peripherals }) as unknown as ConfigSchema;
+}
 
 export type Config = z.infer<typeof configSchema>;
 export type CameraConfig = Config['cameras'][number];
 export type ZoneConfig = CameraConfig['zones'][number];
 export type LineConfig = CameraConfig['lines'][number];
 export type RuleConfig = Config['rules'][number];
+export type { PeripheralConfig } from './peripheral.ts';
 export type VisionConfig = Config['vision'];
 export type TrackerConfig = Config['tracker'];
 export type EvidenceConfig = Config['evidence'];

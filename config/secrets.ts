@@ -10,38 +10,42 @@ import { fieldAt, leavesOf, type Meta } from './fields.ts';
 import type { Complaint } from './issues.ts';
 import { readBounded } from './read-bounded.ts';
 import { isPlain, listOf, type Path, type Plain, valueAt, withValueAt } from './path.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, configSchema, type ConfigSchema } from './schema.ts';
 
 const maxSecretBytes = 4096;
 
 /** Patterns of the secret leaves, such as `cameras[].url`. */
-export const secretPatterns = (): readonly string[] =>
-  leavesOf(configSchema)
+export const secretPatterns = (schema: ConfigSchema = configSchema): readonly string[] =>
+  leavesOf(schema)
     .filter(({ meta }) => meta.secret !== undefined && meta.secret !== false)
     .map(({ pattern }) => pattern);
 
 /** Where the secrets stand in this data. */
-export function secretPaths(data: unknown): readonly Path[] {
-  return secretPatterns().flatMap((pattern) => expand(data, pattern.split('.')));
+export function secretPaths(data: unknown, schema: ConfigSchema = configSchema): readonly Path[] {
+  return secretPatterns(schema).flatMap((pattern) => expand(data, pattern.split('.')));
 }
 
 function expand(data: unknown, [step, ...rest]: readonly string[]): Path[] {
   if (step === undefined) return data === undefined ? [] : [[]];
-  const key = step.replace(/\[\]$/, '');
+  const [, key = step, kind] = /^([^[]+)\[(.*)\]$/.exec(step) ?? [];
   const value = isPlain(data) ? data[key] : undefined;
-  if (key === step) return under([key], expand(value, rest));
-  return listOf(value).flatMap((item, index) => under([key, index], expand(item, rest)));
+  if (kind === undefined) return under([key], expand(value, rest));
+  return listOf(value).flatMap((item, index) => (isOfKind(item, kind) ? under([key, index], expand(item, rest)) : []));
 }
+
+/** `rules[zone]`: one kind of a list; `cameras[]`: every item. */
+const isOfKind = (item: unknown, kind: string): boolean =>
+  kind === '' || (isPlain(item) && (item['kind'] === kind || item['driver'] === kind));
 
 const under = (head: Path, paths: readonly Path[]): Path[] => paths.map((path) => head.concat(path));
 
 /** Every text that must not appear in a log: secrets themselves, and the user, password and query of secret URLs. */
-export function secretValues(config: Config): ReadonlySet<string> {
+export function secretValues(config: Config, schema: ConfigSchema = configSchema): ReadonlySet<string> {
   const values = new Set<string>();
-  for (const path of secretPaths(config)) {
+  for (const path of secretPaths(config, schema)) {
     const value = valueAt(config, path);
     if (typeof value !== 'string') continue;
-    const isUrl = fieldAt(configSchema, path, config)?.meta.secret === 'url';
+    const isUrl = fieldAt(schema, path, config)?.meta.secret === 'url';
     for (const part of isUrl ? partsOfUrl(value) : [value]) values.add(part);
   }
   return values;
@@ -72,10 +76,14 @@ export interface Resolved {
 }
 
 /** Reads the secrets that are given as `{ file: PATH }`; a relative path starts at `folder`. */
-export async function resolveSecrets(data: Plain, folder: string): Promise<Resolved> {
+export async function resolveSecrets(
+  data: Plain,
+  folder: string,
+  schema: ConfigSchema = configSchema,
+): Promise<Resolved> {
   const complaints: Complaint[] = [];
   let resolved: unknown = data;
-  for (const path of secretPaths(data)) {
+  for (const path of secretPaths(data, schema)) {
     const value = valueAt(data, path);
     if (!isPlain(value)) continue;
     const read = await readSecret(value, folder);

@@ -26,6 +26,7 @@ export interface Asset {
 const shipped = [
   { folder: 'models', file: /^[^/]+\/(manifest\.json|labels[^/]*|golden\/street\.json)$|^golden\/street\.jpg$/ },
   { folder: 'config', file: /^(profiles\/[^/]+\.ya?ml|outpost\.schema\.json)$/ },
+  { folder: 'drivers', file: /^template\// },
   { folder: '.', file: /^(LICENSE|NOTICE)$/ },
 ] as const;
 

@@ -1,6 +1,7 @@
 /** `outpost check-config`: every value and who said it, or everything that is wrong. */
 import { Command } from 'commander';
 import { exitCodes, print, printJson, printTable } from './output.ts';
+import { deviceSchema } from './running.ts';
 
 interface Options {
   readonly profile?: string;
@@ -32,8 +33,9 @@ async function checkConfig(file: string | undefined, { profile, json }: Options)
     import('#config/explain.ts'),
     import('#config/problem.ts'),
   ]);
-  const result = await readConfig({ file, profile });
-  const values = result.ok ? explain(result) : [];
+  const schema = await deviceSchema();
+  const result = await readConfig({ file, profile, schema });
+  const values = result.ok ? explain(result, schema) : [];
   const problems = result.ok ? [] : result.problems;
   if (!result.ok) process.exitCode = exitCodes.config;
   if (json === true) {

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { benchCommand } from './bench.ts';
 import { checkConfigCommand } from './check-config.ts';
 import { demoCommand } from './demo.ts';
+import { driversCommand } from './drivers.ts';
 import { evalCommand } from './eval.ts';
 import { generateCommand } from './generate.ts';
 import { endWhenNobodyReads, exitCodes, print, reportError } from './output.ts';
@@ -11,6 +12,7 @@ import { installCommand, uninstallCommand } from './install.ts';
 import { keysCommand } from './keys.ts';
 import { licensesCommand } from './licenses.ts';
 import { modelsCommand } from './models.ts';
+import { peripheralsCommand } from './peripherals.ts';
 import { replayCommand } from './replay.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
@@ -41,7 +43,9 @@ function program(json: boolean): Command {
     .addCommand(replayCommand())
     .addCommand(checkConfigCommand())
     .addCommand(modelsCommand())
+    .addCommand(driversCommand())
     .addCommand(statusCommand())
+    .addCommand(peripheralsCommand())
     .addCommand(doctorCommand())
     .addCommand(installCommand())
     .addCommand(uninstallCommand())

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Config } from '#config/schema.ts';
 import type { Finding } from './doctor-finding.ts';
 import { exitCodes, print, printJson } from './output.ts';
+import { deviceSchema } from './running.ts';
 
 const examples = `
 Examples:
@@ -28,13 +29,17 @@ export const doctorCommand = (): Command =>
     .action(run);
 
 async function run({ config: file, cameras, json }: DoctorOptions): Promise<void> {
-  const links = await import('./doctor-links.ts');
+  const [links, devices] = await Promise.all([import('./doctor-links.ts'), import('./doctor-peripherals.ts')]);
   const { config, finding: configuration } = await readConfig(file);
   const checks: readonly Promise<readonly Finding[]>[] = [
     ...(await machineChecks(config)),
     attempt('model', async () => await links.checkModel(config)),
     attempt('agent', async () => await links.checkAgent(config)),
     attempt('broker', async () => await links.checkBroker(config)),
+    ...config.peripherals.map(
+      async (peripheral) =>
+        await attempt(`device ${peripheral.id}`, async () => await devices.checkPeripheral(peripheral)),
+    ),
     ...(cameras
       ? config.cameras.map(
           async (camera) =>
@@ -85,10 +90,10 @@ async function machineChecks(config: Config): Promise<readonly Promise<readonly 
 
 /** A configuration that is wrong is a finding too: the rest is looked at with the defaults. */
 async function readConfig(file: string | undefined): Promise<{ readonly config: Config; readonly finding: Finding }> {
-  const { loadConfig } = await import('#config/load.ts');
+  const [{ loadConfig }, schema] = await Promise.all([import('#config/load.ts'), deviceSchema()]);
   const check = 'configuration';
   try {
-    const { config, file: found } = await loadConfig(file === undefined ? {} : { file });
+    const { config, file: found } = await loadConfig({ schema, ...(file === undefined ? {} : { file }) });
     return { config, finding: { check, verdict: 'ok', detail: found ?? 'none found: all defaults' } };
   } catch (thrown) {
     const { toOutpostError } = await import('#agent/core/errors.ts');

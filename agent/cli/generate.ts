@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { assetPath, packaged } from '#agent/core/program.ts';
 import { exitCodes, note, print } from './output.ts';
+import { deviceSchema } from './running.ts';
 
 export interface GeneratedFile {
   /** From the root of the repository. */
@@ -25,6 +26,7 @@ export function generateCommand(): Command {
 
 /** Every generated file as it should be. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
+  const schema = await deviceSchema();
   const [{ configJsonSchema }, { configReference }, { starterConfig }, { errorReference }, catalogue, system] =
     await Promise.all([
       import('#config/json-schema.ts'),
@@ -35,8 +37,8 @@ export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
       import('#packaging/system/unit.ts'),
     ]);
   return [
-    { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(), undefined, 2)}\n` },
-    { path: 'config/REFERENCE.md', content: configReference() },
+    { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(schema), undefined, 2)}\n` },
+    { path: 'config/REFERENCE.md', content: configReference(schema) },
     { path: 'packaging/system/outpost.yaml', content: starterConfig({ storagePath: '/var/lib/outpost' }) },
     { path: 'packaging/system/outpost.service', content: system.unitText() },
     { path: 'packaging/system/70-outpost.rules', content: system.udevRules() },

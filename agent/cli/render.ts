@@ -5,7 +5,7 @@
  */
 import { boxesOf, placeOf } from '#agent/annotation.ts';
 import { findFfmpeg } from '#agent/capture/ffmpeg.ts';
-import type { Event } from '#agent/domain/event.ts';
+import { type Event, incidentOf } from '#agent/domain/event.ts';
 import type { ReplayedFrame, ReplaySource } from '#agent/replay.ts';
 import type { CameraConfig } from '#config/schema.ts';
 import { type RenderedFrame, type RenderedIncident, renderVideo } from './render-video.ts';
@@ -59,8 +59,8 @@ export function renderedFrames(frames: readonly ReplayedFrame[]): (RenderedFrame
 }
 
 function follow(open: Map<string, Open>, event: Event, atMs: number): void {
-  if (event.kind === 'dropped' || event.kind === 'media' || event.kind === 'upload') return;
-  const key = event.data.incident;
+  const key = incidentOf(event);
+  if (key === undefined) return;
   if (event.phase === 'end') {
     open.delete(key);
     return;

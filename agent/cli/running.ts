@@ -3,7 +3,7 @@ import { onAbort } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Model } from '#models/model.ts';
-import type { Config } from '#config/schema.ts';
+import type { Config, ConfigSchema } from '#config/schema.ts';
 import { exitCodes } from './output.ts';
 
 /** Aborted by SIGINT or SIGTERM; a second one ends the program at once. */
@@ -39,6 +39,15 @@ export function endInTime(stopping: AbortSignal, clock: Clock, log: Log): Dispos
       ended.abort();
     },
   };
+}
+
+/** The schema with every driver's options: the one place where the two meet. */
+export async function deviceSchema(): Promise<ConfigSchema> {
+  const [{ buildSchema }, { driverOptions }] = await Promise.all([
+    import('#config/schema.ts'),
+    import('#drivers/registry.ts'),
+  ]);
+  return buildSchema({ drivers: await driverOptions() });
 }
 
 export async function modelOf(config: Config, named: string | undefined): Promise<Model> {

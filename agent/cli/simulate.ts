@@ -1,8 +1,10 @@
-/** `outpost simulate`: what is not there, made of the real parts. So far a fleet, to size a broker and a sink. */
+/** `outpost simulate`: what is not there, made of the real parts: one device on a serial port, or a fleet of agents. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '#agent/core/duration.ts';
+import { faultNames } from '#drivers/simulator.ts';
 import type { FleetProgress, FleetReport } from './fleet/fleet.ts';
 import { type Outage, parseOutages } from './fleet/outages.ts';
+import type { DeviceChoice } from './simulate-device.ts';
 import { exitCodes, note, print, printJson, printTable } from './output.ts';
 import { untilStopped } from './running.ts';
 
@@ -45,32 +47,79 @@ interface FleetChoice {
   readonly json?: boolean;
 }
 
+const deviceExamples = `
+Examples:
+  outpost simulate nmea-gnss --port /tmp/gnss           a pseudo terminal; any program may open /tmp/gnss
+  outpost simulate nmea-gnss --port tcp://127.0.0.1:2001    as behind ser2net
+  outpost simulate nmea-gnss --port /tmp/gnss --fault unplugged --after 10s --for 5s
+  outpost simulate nmea-gnss --port /tmp/gnss --fault garbled
+  outpost simulate fleet --devices 20                   many agents, to size a broker and a sink
+
+Drivers are those of \`outpost drivers list\`. Faults: ${faultNames.join(', ')}.`;
+
 export const simulateCommand = (): Command =>
-  new Command('simulate').description('devices that are not there, to size a broker and a sink').addCommand(
-    new Command('fleet')
-      .description('many devices in one process, with outages, and what they cost')
-      .requiredOption('--devices <n>', 'how many', numberOf(1, 5_000, true))
-      .option('--seconds <s>', 'how long the load lasts', numberOf(0.1, 86_400), 30)
-      .option('--rate <n>', 'events a second of each device', numberOf(0.001, 10_000), 10)
-      .option('--outages <script>', 'EVERY/OFF of each, AFTER+OFF of all; several with commas', outagesOf)
-      .option('--broker <url>', 'mqtt, mqtts, ws or wss, or `embedded`', 'embedded')
-      .option('--consumer <key>', 'public key of a sink: custody by the consumer; may be repeated', listOf)
-      .option('--prefix <id>', 'begins the names of the devices', prefixOf, 'fleet')
-      .option('--root <topic>', 'root of all topics', defaultRoot)
-      .option('--username <name>', 'at the broker, of all devices')
-      .option('--password-file <file>', 'file with the password at the broker')
-      .option('--tls-ca <file>', 'PEM, of the broker')
-      .option('--store-size <MiB>', 'what a device may keep on the disk', numberOf(1, 65_536), 16)
-      .addOption(
-        new Option('--settle <span>', 'how long the drain after the load may take')
-          .argParser(spanOf)
-          .default(90_000, '90s'),
-      )
-      .option('--folder <path>', 'where the stores are made; the disk decides')
-      .option('--json', 'one JSON object at the end')
-      .addHelpText('after', examples)
-      .action(fleet),
-  );
+  new Command('simulate')
+    .description('what is not there: a device on a serial port, or a fleet of agents')
+    .argument('[driver]', 'of `outpost drivers list`')
+    .option('-p, --port <port>', 'path of a link to make, a serial port that is there, or tcp://HOST:PORT')
+    .option('--options <json>', 'the driver’s options', optionsOf)
+    .addOption(new Option('--fault <name>', 'what is wrong with it').choices([...faultNames]))
+    .option('--after <span>', 'when the fault begins', spanOf, 0)
+    .option('--for <span>', 'how long it lasts; absent: for good', spanOf)
+    .option('--slow-by <span>', 'how late a slow device answers', spanOf, 2_000)
+    .option('--json', 'says where it is as one JSON object')
+    .addHelpText('after', deviceExamples)
+    .action(device)
+    .addCommand(
+      new Command('fleet')
+        .description('many devices in one process, with outages, and what they cost')
+        .requiredOption('--devices <n>', 'how many', numberOf(1, 5_000, true))
+        .option('--seconds <s>', 'how long the load lasts', numberOf(0.1, 86_400), 30)
+        .option('--rate <n>', 'events a second of each device', numberOf(0.001, 10_000), 10)
+        .option('--outages <script>', 'EVERY/OFF of each, AFTER+OFF of all; several with commas', outagesOf)
+        .option('--broker <url>', 'mqtt, mqtts, ws or wss, or `embedded`', 'embedded')
+        .option('--consumer <key>', 'public key of a sink: custody by the consumer; may be repeated', listOf)
+        .option('--prefix <id>', 'begins the names of the devices', prefixOf, 'fleet')
+        .option('--root <topic>', 'root of all topics', defaultRoot)
+        .option('--username <name>', 'at the broker, of all devices')
+        .option('--password-file <file>', 'file with the password at the broker')
+        .option('--tls-ca <file>', 'PEM, of the broker')
+        .option('--store-size <MiB>', 'what a device may keep on the disk', numberOf(1, 65_536), 16)
+        .addOption(
+          new Option('--settle <span>', 'how long the drain after the load may take')
+            .argParser(spanOf)
+            .default(90_000, '90s'),
+        )
+        .option('--folder <path>', 'where the stores are made; the disk decides')
+        .option('--json', 'one JSON object at the end')
+        .addHelpText('after', examples)
+        .action(fleet),
+    );
+
+async function device(
+  name: string | undefined,
+  choice: Omit<DeviceChoice, 'port'> & { readonly port?: string },
+  command: Command,
+): Promise<void> {
+  const { port } = choice;
+  if (name === undefined || port === undefined) {
+    command.error('error: name a driver and --port, or say `simulate fleet` (run with --help for examples)', {
+      exitCode: exitCodes.usage,
+    });
+  }
+  const { simulateDevice } = await import('./simulate-device.ts');
+  await simulateDevice(name, { ...choice, port }, untilStopped().signal);
+}
+
+function optionsOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // said below
+  }
+  throw new InvalidArgumentError('It must be one JSON object.');
+}
 
 async function fleet(choice: FleetChoice): Promise<void> {
   const { simulateFleet } = await import('./fleet/fleet.ts');

@@ -44,7 +44,8 @@ async function run({ config: file, socket, metrics, json }: StatusOptions): Prom
 
 async function storagePath(file: string | undefined): Promise<string> {
   const { loadConfig } = await import('#config/load.ts');
-  const { config } = await loadConfig(file ? { file } : {});
+  const { deviceSchema } = await import('./running.ts');
+  const { config } = await loadConfig({ schema: await deviceSchema(), ...(file ? { file } : {}) });
   return config.storage.path;
 }
 
@@ -58,6 +59,25 @@ const custodyText = ({ custody, acks }: Status['uplink']): string =>
 function uploadText({ due, sent, givenUp, failures, lastError }: NonNullable<Status['upload']>): string {
   const text = `pictures sent ${sent}, due ${due}, given up ${givenUp}, failed tries ${failures}`;
   return lastError ? `${text}   last error ${lastError.at} [${lastError.code}] ${lastError.message}` : text;
+}
+
+function showPeripherals(peripherals: Status['peripherals']): void {
+  if (peripherals.length === 0) return;
+  print();
+  printTable([
+    ['peripheral', 'driver', 'phase', 'last frame s', 'rtt p50 ms', 'frames', 'crc', 'timeouts', 'connections'],
+    ...peripherals.map((each) => [
+      each.id,
+      each.driver,
+      each.phase,
+      each.lastFrameAgeMs === undefined ? '-' : Number((each.lastFrameAgeMs / 1_000).toFixed(1)),
+      each.roundTripMsP50 === undefined ? '-' : Number(each.roundTripMsP50.toFixed(2)),
+      each.messages,
+      each.checksumErrors,
+      each.timeouts,
+      each.connections,
+    ]),
+  ]);
 }
 
 function show(status: Status): void {
@@ -81,6 +101,7 @@ function show(status: Status): void {
       camera.reopened,
     ]),
   ]);
+  showPeripherals(status.peripherals);
   print();
   printTable([
     ['lane', 'waiting', 'KiB', 'oldest', 'in/s', 'out/s', 'last number'],

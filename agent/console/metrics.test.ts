@@ -20,6 +20,7 @@ const status: Measured = {
   health: { conditions: [] },
   cameras: [],
   upload: undefined,
+  peripherals: [],
   events: { made: 3, waiting: 0, lost: 0 },
   outbox: {
     ...outbox,

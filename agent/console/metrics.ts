@@ -17,11 +17,26 @@ export interface Measured {
     readonly dropped: number;
     readonly reopened: number;
   }[];
+  readonly peripherals: readonly MeasuredPeripheral[];
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Readonly<Record<Lane, MeasuredLane>>;
   readonly uplink: MeasuredUplink;
   readonly upload: MeasuredUpload | undefined;
   readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
+}
+
+interface MeasuredPeripheral {
+  readonly id: string;
+  readonly phase: string;
+  readonly connections: number;
+  readonly queued: number;
+  readonly messages: number;
+  readonly checksumErrors: number;
+  readonly resyncs: number;
+  readonly timeouts: number;
+  readonly lastFrameAgeMs: number | undefined;
+  readonly roundTripMsP50: number | undefined;
+  readonly roundTripMsP99: number | undefined;
 }
 
 interface MeasuredLane {
@@ -65,6 +80,7 @@ export async function metricsText(status: Measured): Promise<string> {
   addUplink(metrics, status.uplink);
   if (status.upload) addUpload(metrics, status.upload);
   addCameras(metrics, status.cameras);
+  addPeripherals(metrics, status.peripherals);
   return await metrics.text();
 }
 
@@ -165,6 +181,34 @@ function addCameras(metrics: Metrics, cameras: Measured['cameras']): void {
   metrics.counter('outpost_camera_dropped_total', 'Frames that a newer one replaced', dropped, labels);
   const reopened = ofCamera((camera) => camera.reopened);
   metrics.counter('outpost_camera_reopened_total', 'Times its source was opened again', reopened, labels);
+}
+
+function addPeripherals(metrics: Metrics, peripherals: Measured['peripherals']): void {
+  const of = (value: (peripheral: MeasuredPeripheral) => number | undefined): Reading => {
+    const samples = peripherals.flatMap((peripheral): Sample[] => {
+      const found = value(peripheral);
+      return found === undefined ? [] : [{ labels: { peripheral: peripheral.id }, value: found }];
+    });
+    return () => samples;
+  };
+  const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1_000);
+  const labels = ['peripheral'];
+  const gauges: readonly (readonly [name: string, help: string, read: Reading])[] = [
+    ['ready', '1 while it answers', of(({ phase }) => (phase === 'ready' ? 1 : 0))],
+    ['queue_depth', 'Commands and exchanges that wait', of(({ queued }) => queued)],
+    ['last_frame_age_seconds', 'Since the last valid frame', of((each) => seconds(each.lastFrameAgeMs))],
+    ['round_trip_p50_seconds', 'Of the last minute', of((each) => seconds(each.roundTripMsP50))],
+    ['round_trip_p99_seconds', 'Of the last minute', of((each) => seconds(each.roundTripMsP99))],
+  ];
+  for (const [name, help, read] of gauges) metrics.gauge(`outpost_peripheral_${name}`, help, read, labels);
+  const counters: readonly (readonly [name: string, help: string, read: Reading])[] = [
+    ['connections', 'Connections that were had', of(({ connections }) => connections)],
+    ['frames', 'Valid frames', of(({ messages }) => messages)],
+    ['checksum_errors', 'Frames with a wrong check value', of(({ checksumErrors }) => checksumErrors)],
+    ['resyncs', 'Times that bytes were skipped to find a frame', of(({ resyncs }) => resyncs)],
+    ['timeouts', 'Requests without an answer', of(({ timeouts }) => timeouts)],
+  ];
+  for (const [name, help, read] of counters) metrics.counter(`outpost_peripheral_${name}_total`, help, read, labels);
 }
 
 const one =

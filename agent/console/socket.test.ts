@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '#agent/testing/eventually.ts';
-import { type Answers, askMetrics, askStatus, serveStatus, socketPath } from './socket.ts';
+import { type Answers, askMetrics, askResolve, askStatus, serveStatus, socketPath } from './socket.ts';
 
 const answers = (metrics: Answers['metrics'] = async () => await Promise.resolve('outpost_info 1\n')): Answers => ({
   status: () => ({ device: 'robot-07' }),
   metrics,
+  resolve: async (peripheral) => await Promise.resolve(peripheral === 'front-door'),
 });
 
 let folder: string;
@@ -28,6 +29,8 @@ describe('the local socket', () => {
     const answer = await eventually(async () => await askStatus(path).catch(() => undefined), 'an answer');
     expect(answer).toEqual({ device: 'robot-07' });
     expect(await askMetrics(path)).toBe('outpost_info 1\n');
+    expect(await askResolve(path, 'front-door')).toBe(true);
+    expect(await askResolve(path, 'other')).toBe(false);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     stop.abort();
     await serving;

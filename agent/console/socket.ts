@@ -3,6 +3,7 @@
  *
  *   outpost status           --GET /status--.
  *   outpost status --metrics --GET /metrics-+-> {storage.path}/outpost.sock
+ *   outpost peripherals resolve ID --POST---'
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
@@ -20,6 +21,8 @@ export interface Answers {
   status(): unknown;
   /** Prometheus' text. */
   metrics(): Promise<string>;
+  /** A human has looked at the peripheral. @returns false when nothing was in doubt */
+  resolve(peripheral: string): Promise<boolean>;
 }
 
 /** A service: answers until aborted. Each question asks anew. */
@@ -42,10 +45,19 @@ export async function serveStatus(path: string, answers: Answers, signal: AbortS
 
 async function reply(question: IncomingMessage, answer: ServerResponse, answers: Answers): Promise<void> {
   const found = question.method === 'GET' ? question.url : undefined;
+  const resolved =
+    question.method === 'POST' ? /^\/peripherals\/([a-z0-9_-]+)\/resolve$/.exec(question.url ?? '')?.[1] : undefined;
   try {
     if (found === '/status') end(answer, 200, json, JSON.stringify(answers.status()));
     else if (found === '/metrics') end(answer, 200, prometheus, await answers.metrics());
-    else end(answer, 404, json, JSON.stringify({ error: 'Ask GET /status or GET /metrics.' }));
+    else if (resolved) end(answer, 200, json, JSON.stringify({ resolved: await answers.resolve(resolved) }));
+    else
+      end(
+        answer,
+        404,
+        json,
+        JSON.stringify({ error: 'Ask GET /status, GET /metrics or POST /peripherals/ID/resolve.' }),
+      );
   } catch (thrown) {
     // told to who asked, who can report it: the agent goes on
     end(answer, 500, json, JSON.stringify({ error: messageOf(thrown) }));
@@ -65,9 +77,17 @@ export const askStatus = async (path: string): Promise<unknown> => JSON.parse(aw
 /** @returns Prometheus' text @throws OutpostError as `askStatus` */
 export const askMetrics = async (path: string): Promise<string> => await ask(path, '/metrics');
 
-async function ask(socket: string, path: string): Promise<string> {
+/** @returns false when nothing was in doubt @throws OutpostError as `askStatus` */
+export async function askResolve(path: string, peripheral: string): Promise<boolean> {
+  const answer = JSON.parse(await ask(path, `/peripherals/${peripheral}/resolve`, 'POST')) as {
+    readonly resolved: boolean;
+  };
+  return answer.resolved;
+}
+
+async function ask(socket: string, path: string, method = 'GET'): Promise<string> {
   return await new Promise((resolve, reject) => {
-    const question = request({ socketPath: socket, path, timeout: 5_000 }, (answer) => {
+    const question = request({ socketPath: socket, path, method, timeout: 5_000 }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('end', () => {

@@ -471,6 +471,73 @@ export const errorCodes = {
     hint: 'Report it; pictures belong into evidence, not into events.',
   },
 
+  // drivers and their ports
+  'port-missing': {
+    kind: 'peer',
+    title: 'A port is not there, or nobody answers at it.',
+    hint: 'Check the plug, the power and the name; `outpost drivers ports` lists what is there. It is tried again.',
+  },
+  'port-denied': {
+    kind: 'config',
+    title: 'A port may not be opened by this user.',
+    hint: 'Add the user to the group dialout, or install packaging/udev/60-outpost.rules.',
+  },
+  'port-busy': {
+    kind: 'config',
+    title: 'A port is held by another process or peripheral.',
+    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/udev/60-outpost.rules.',
+  },
+  'port-unusable': {
+    kind: 'config',
+    title: 'A port cannot be used as a serial line.',
+    hint: 'Check that it is a serial port, and that it can do the rate, parity and bits that are asked for.',
+  },
+  'port-lost': {
+    kind: 'peer',
+    title: 'The connection to a device is gone.',
+    hint: 'Check the plug and the power. It is opened again by itself.',
+  },
+  'port-stuck': {
+    kind: 'peer',
+    title: 'A port takes no more bytes.',
+    hint: 'Check the device, its flow control and the cable. It is opened again by itself.',
+  },
+  'pty-unavailable': {
+    kind: 'config',
+    title: 'No pseudo terminal can be made for a simulated device.',
+    hint: 'Install perl and coreutils, and check that /dev/ptmx is there; or name an existing port with --port.',
+  },
+  'device-foreign': {
+    kind: 'config',
+    title: 'What answers at a port is not what the driver works, or nothing answers.',
+    hint: 'Check the wiring, the address and the line’s settings; `outpost drivers probe` tries every driver at a port.',
+  },
+  'device-silent': {
+    kind: 'peer',
+    title: 'A device has fallen silent.',
+    hint: 'Check its power and its cable. The port is opened again by itself.',
+  },
+  'driver-options': {
+    kind: 'config',
+    title: 'The options of a driver are wrong.',
+    hint: 'See `outpost drivers describe NAME` for what may be said.',
+  },
+  'recording-unreadable': {
+    kind: 'config',
+    title: 'A recording cannot be read.',
+    hint: 'Check the path, and that the file may be read.',
+  },
+  'driver-exists': {
+    kind: 'config',
+    title: 'A new driver cannot be written there.',
+    hint: 'Choose a name of a-z, 0-9 and - that no driver has, in a folder that you may write to.',
+  },
+  'driver-unknown': {
+    kind: 'config',
+    title: 'No driver has this name.',
+    hint: 'Run `outpost drivers list`.',
+  },
+
   // uplink
   'broker-unreachable': {
     kind: 'transient',
@@ -572,7 +639,7 @@ export const errorCodes = {
   'bench-peer': {
     kind: 'config',
     title: 'A program that the bench needs is not here.',
-    hint: 'apt-get install mosquitto postgresql',
+    hint: 'apt-get install mosquitto postgresql gcc libc6-dev',
   },
   'sink-media': {
     kind: 'transient',

@@ -105,6 +105,21 @@ export const healthCodes = {
     severity: 'warning',
     text: 'The line goes on with what it has. Check that certificate and key belong together and can be read.',
   },
+  'peripheral-down': {
+    title: 'A peripheral does not answer',
+    severity: 'warning',
+    text: 'Its port is opened again with backoff. Check its plug, its power and its address.',
+  },
+  'peripheral-degraded': {
+    title: 'A peripheral has fallen silent',
+    severity: 'info',
+    text: 'Its last readings are old. When it goes on, its port is opened again.',
+  },
+  'peripheral-doubt': {
+    title: 'Nobody knows whether a command was carried out',
+    severity: 'critical',
+    text: 'Look at the device, then say what is so with `outpost peripherals resolve`. Until then it moves, unlocks and prints nothing.',
+  },
   'uplink-undelivered': {
     title: 'The broker does not take the events',
     severity: 'warning',

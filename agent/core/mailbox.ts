@@ -70,6 +70,11 @@ export class Mailbox<T> implements AsyncIterable<T>, Disposable {
     waiting?.({ done: true, value: undefined });
   }
 
+  /** The next item if one waits. */
+  take(): T | undefined {
+    return this.#items.shift();
+  }
+
   /** The next item, or `done` once closed and empty. One reader at a time. */
   async next(signal?: AbortSignal): Promise<IteratorResult<T, undefined>> {
     signal?.throwIfAborted();

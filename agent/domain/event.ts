@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import type { Lane } from './lane.ts';
+import { readingQualities } from './reading.ts';
 
 const fraction = z.number().min(0).max(1);
 /** Tracks may reach a little past the picture's edge. */
@@ -29,6 +30,9 @@ export type Sighting = z.infer<typeof sightingSchema>;
 const evidenceSchema = z
   .array(z.strictObject({ id: z.string(), mediaType: z.string() }))
   .meta({ description: 'pictures that belong to it, redacted; stored a moment later under these ids' });
+
+const readingMember = z.union([z.number(), z.boolean(), z.string().max(1_024)]);
+const readingValueSchema = z.union([readingMember, z.record(z.string(), readingMember)]);
 
 /** What every statement about a camera's picture carries. */
 const seen = {
@@ -81,6 +85,36 @@ export const eventData = {
     durationMs: milliseconds,
     detail: z.string().optional(),
   }),
+  reading: z
+    .strictObject({
+      peripheral: z.string().meta({ description: 'id of the peripheral in the configuration' }),
+      property: z.string().meta({ description: 'name of the property in the driver’s manifest' }),
+      value: readingValueSchema,
+      unit: z.string().optional().meta({ description: 'UCUM' }),
+      quality: z.enum(readingQualities),
+      rule: z
+        .string()
+        .optional()
+        .meta({ description: 'id of the rule that it holds for; absent: telemetry, without a phase' }),
+      incident: z.string().optional().meta({ description: 'one id from start to end, of a rule' }),
+      durationMs: milliseconds.optional().meta({ description: 'since the rule holds' }),
+    })
+    .meta({ description: 'a measurement, or what a rule says of it from start to end' }),
+  peripheral: z
+    .strictObject({
+      peripheral: z.string(),
+      driver: z.string(),
+      condition: z.enum(['lost', 'degraded', 'told']).meta({
+        description:
+          'lost, degraded: from start to end; told: the device told the event named in `event`, without a phase',
+      }),
+      incident: z.string().optional(),
+      durationMs: milliseconds.optional(),
+      detail: z.string().optional(),
+      event: z.string().optional().meta({ description: 'name of the event in the driver’s manifest' }),
+      data: z.record(z.string(), z.unknown()).optional().meta({ description: 'of that event; never of a person' }),
+    })
+    .meta({ description: 'what happens to a peripheral itself, and what it tells' }),
   media: z.strictObject({
     ...piece,
     sha256: sha256.meta({ description: 'of the whole' }),
@@ -136,3 +170,6 @@ interface EventOf<K extends EventKind> {
 
 /** A versioned discriminated union over `kind`. */
 export type Event = { [K in EventKind]: EventOf<K> }[EventKind];
+
+/** The id from its start to its end, of what has one. */
+export const incidentOf = ({ data }: Event): string | undefined => ('incident' in data ? data.incident : undefined);

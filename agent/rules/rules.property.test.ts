@@ -62,7 +62,7 @@ const reborn = ({ frame, tracks }: TrackedFrame) =>
 function lives(events: readonly Event[]): ReadonlyMap<string, string> {
   const phases = new Map<string, string>();
   for (const { data, phase } of events) {
-    if (!('incident' in data)) continue;
+    if (!('incident' in data) || data.incident === undefined) continue;
     phases.set(data.incident, `${phases.get(data.incident) ?? ''}${phase ? phase[0] : '.'}`);
   }
   return phases;

@@ -5,6 +5,7 @@
  */
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
+import type { ReadingRule } from '#config/rule.ts';
 import type { CameraConfig, Config, RuleConfig } from '#config/schema.ts';
 import { type CrowdState, crowdReducer } from './crowd.ts';
 import { type IntrusionState, intrusionReducer } from './intrusion.ts';
@@ -157,6 +158,8 @@ const withCamera = (state: RulesState, camera: string, after: CameraState): Rule
 
 function postsOf(camera: CameraConfig, rules: readonly RuleConfig[], options: RulesOptions): Posted[] {
   return rules.flatMap((rule): Posted[] => {
+    // what a rule says of readings is compiled apart: readings.ts
+    if (rule.kind === 'reading') return [];
     if (!rule.enabled || (rule.cameras.length > 0 && !rule.cameras.includes(camera.id))) return [];
     const site = {
       camera: camera.id,
@@ -169,7 +172,11 @@ function postsOf(camera: CameraConfig, rules: readonly RuleConfig[], options: Ru
 }
 
 /** @returns undefined when the camera lacks the rule's zone or line */
-function reducerOf(rule: RuleConfig, site: Site, camera: CameraConfig): Reducer<RuleState> | undefined {
+function reducerOf(
+  rule: Exclude<RuleConfig, ReadingRule>,
+  site: Site,
+  camera: CameraConfig,
+): Reducer<RuleState> | undefined {
   const polygonOf = (zone: string) => camera.zones.find(({ id }) => id === zone)?.polygon;
   switch (rule.kind) {
     case 'zone':

@@ -1,0 +1,143 @@
+/**
+ * `outpost simulate NAME`: a driver's double, plugged in where any program can open it.
+ *
+ *   simulator --[ fault, from when, for how long ]--> pseudo terminal with a link | serial port | TCP
+ */
+import { lstat } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { systemClock } from '#agent/core/clock.ts';
+import { OutpostError } from '#agent/core/errors.ts';
+import { systemRandom } from '#agent/core/random.ts';
+import type { Driver } from '#drivers/driver.ts';
+import { parseOptions } from '#drivers/options.ts';
+import { parsePort } from '#drivers/port.ts';
+import { openPty } from '#drivers/pty.ts';
+import { loadDriver } from '#drivers/registry.ts';
+import { openSerial } from '#drivers/serial-transport.ts';
+import { type FaultName, type Faults, simulate, type Simulator } from '#drivers/simulator.ts';
+import { TcpTransport } from '#drivers/tcp-transport.ts';
+import type { Transport } from '#drivers/transport.ts';
+import { note, print, printJson } from './output.ts';
+
+const clock = systemClock;
+
+export interface DeviceChoice {
+  readonly port: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly fault?: FaultName;
+  /** ms */
+  readonly after: number;
+  /** ms; absent: for good */
+  readonly for?: number;
+  readonly slowBy: number;
+  readonly json?: boolean;
+}
+
+interface Play {
+  readonly driver: Driver;
+  readonly options: unknown;
+  readonly simulator: Simulator<unknown, unknown>;
+  readonly choice: DeviceChoice;
+  readonly startedMs: number;
+}
+
+/** @throws OutpostError `driver-unknown`, `driver-options`, `port-unusable`, `pty-unavailable` */
+export async function simulateDevice(name: string, choice: DeviceChoice, signal: AbortSignal): Promise<void> {
+  const driver = await loadDriver(name);
+  const options = parseOptions(driver, choice.options ?? driver.example);
+  const play: Play = { driver, options, simulator: driver.simulator(options), choice, startedMs: clock.monoMs() };
+  const spec = parsePort(choice.port);
+  if (spec?.is === 'tcp') await listen(spec.host, spec.port, play, signal);
+  else if (spec?.is === 'path') await plugIn(spec.path, play, signal);
+  else throw new OutpostError('port-unusable', `${choice.port} is no path and no tcp://HOST:PORT.`);
+}
+
+/** Where nothing is, a pseudo terminal is made; a device that is there is used as it is (a null modem's other end). */
+async function plugIn(path: string, play: Play, signal: AbortSignal): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isCharacterDevice()) {
+    await using transport = await openSerial(path, play.driver.manifest(play.options).line, clock);
+    told(play, path);
+    await run(transport, play, signal);
+    return;
+  }
+  if (found && !found.isSymbolicLink()) throw new OutpostError('port-unusable', `${path} is a file, and no port.`);
+  while (!signal.aborted) {
+    if (isFaulty(play) && play.choice.fault === 'unplugged') await untilPlugged(play, signal);
+    if (signal.aborted) return;
+    await using pty = openPty(clock, path);
+    told(play, path);
+    await run(pty, play, signal);
+  }
+}
+
+async function listen(host: string, port: number, play: Play, signal: AbortSignal): Promise<void> {
+  const server = createServer((socket: Socket) => {
+    socket.setNoDelay(true);
+    void run(new TcpTransport(`tcp ${socket.remotePort ?? ''}`, socket), play, signal);
+  });
+  server.listen(port, host);
+  await once(server, 'listening', { signal });
+  told(play, play.choice.port);
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  server.close();
+}
+
+function told({ driver, choice }: Play, where: string): void {
+  if (choice.json) printJson({ driver: driver.name, port: where });
+  else print(`${driver.name} at ${where}`);
+}
+
+/** Until it is over, or the plug is pulled as the fault says. */
+async function run(transport: Transport, play: Play, signal: AbortSignal): Promise<void> {
+  const { driver, options, simulator, choice } = play;
+  const stop = new AbortController();
+  signal.addEventListener('abort', () => stop.abort(), { once: true });
+  if (choice.fault === 'unplugged' && !hasPassed(play)) {
+    const left = Math.max(0, play.startedMs + choice.after - clock.monoMs());
+    void clock.sleep(left, stop.signal).then(
+      () => {
+        note('unplugged');
+        stop.abort();
+      },
+      () => undefined,
+    );
+  }
+  await simulate(
+    {
+      simulator,
+      codec: driver.protocol(options).device(),
+      transport,
+      clock,
+      random: systemRandom,
+      faults: () => (isFaulty(play) ? faultsOf(choice) : {}),
+    },
+    stop.signal,
+  );
+  stop.abort();
+  await transport[Symbol.asyncDispose]();
+}
+
+const sinceMs = ({ startedMs }: Play): number => clock.monoMs() - startedMs;
+const hasPassed = (play: Play): boolean =>
+  play.choice.for !== undefined && sinceMs(play) >= play.choice.after + play.choice.for;
+const isFaulty = (play: Play): boolean =>
+  play.choice.fault !== undefined && sinceMs(play) >= play.choice.after && !hasPassed(play);
+
+async function untilPlugged(play: Play, signal: AbortSignal): Promise<void> {
+  const { after, for: lasts } = play.choice;
+  const left = lasts === undefined ? 2 ** 31 - 1 : after + lasts - sinceMs(play);
+  await clock.sleep(Math.max(0, left), signal).catch(() => undefined);
+}
+
+/** `unplugged` is the plug's affair. */
+function faultsOf({ fault, slowBy }: DeviceChoice): Faults {
+  return {
+    silent: fault === 'silent',
+    garbled: fault === 'garbled',
+    duplicated: fault === 'duplicated',
+    slowMs: fault === 'slow' ? slowBy : 0,
+    echo: fault === 'echoing' ? 1 : 0,
+  };
+}

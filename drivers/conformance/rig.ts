@@ -1,0 +1,84 @@
+/** A driver and its double on one line, for the suite: in memory or on a pseudo terminal. */
+import { systemClock } from '#agent/core/clock.ts';
+import { silentLog } from '#agent/core/log.ts';
+import { seededRandom } from '#agent/core/random.ts';
+import { Bus } from '../bus.ts';
+import type { Driver, LineNeeds } from '../driver.ts';
+import { memoryPair } from '../memory-transport.ts';
+import { openPeripheral, type OpenedPeripheral } from '../open.ts';
+import { type Faults, simulate, type Simulator } from '../simulator.ts';
+import type { Transport } from '../transport.ts';
+
+export const clock = systemClock;
+
+/** Quick, so that what never comes is given up soon; a fault is far outside of it. */
+export const quickLine: Partial<LineNeeds> = { answerMs: 250, settleMs: 120, turnaroundMs: 0 };
+
+export interface Rig extends AsyncDisposable {
+  readonly opened: OpenedPeripheral;
+  readonly bus: Bus;
+  readonly simulator: Simulator<unknown, unknown>;
+  readonly signal: AbortSignal;
+  /** Changed by the test as it goes. */
+  faults: Faults;
+  /** What the device has understood so far. */
+  readonly received: readonly unknown[];
+  /** Says it as the device, past its simulator. */
+  say(message: unknown): Promise<void>;
+  /** The device is gone. */
+  unplug(): Promise<void>;
+}
+
+export interface RigOptions {
+  readonly line?: Partial<LineNeeds>;
+  readonly echo?: boolean;
+  /** Host's end and device's end; memory when absent. */
+  readonly ends?: readonly [host: Transport, device: Transport];
+}
+
+export function openRig(driver: Driver, options: unknown, { line, echo, ends }: RigOptions = {}): Rig {
+  const [host, device] = ends ?? memoryPair();
+  const stop = new AbortController();
+  const simulator = driver.simulator(options);
+  const codec = driver.protocol(options).device();
+  const received: unknown[] = [];
+  const rig = { faults: {} as Faults };
+  const playing = simulate(
+    {
+      simulator,
+      codec,
+      transport: device,
+      clock,
+      random: seededRandom(1),
+      faults: () => rig.faults,
+      onReceive: (message) => received.push(message),
+    },
+    stop.signal,
+  );
+  const bus = new Bus(host, clock);
+  const opened = openPeripheral({
+    driver,
+    options,
+    bus,
+    clock,
+    log: silentLog,
+    line: { ...quickLine, ...line },
+    ...(echo === undefined ? {} : { echo }),
+  });
+  return Object.assign(rig, {
+    opened,
+    bus,
+    simulator,
+    received,
+    signal: stop.signal,
+    say: async (message: unknown) => await device.write(codec.encode(message)),
+    unplug: async () => await device[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      opened[Symbol.dispose]();
+      await host[Symbol.asyncDispose]();
+      await device[Symbol.asyncDispose]();
+      await playing;
+    },
+  });
+}

@@ -1,0 +1,47 @@
+/** Every driver that Outpost knows; each is loaded when it is needed, its options apart from the rest. */
+import type { z } from 'zod';
+import { OutpostError } from '#agent/core/errors.ts';
+import { type Driver, sealed } from './driver.ts';
+
+interface Entry {
+  readonly title: string;
+  /** Light: for the configuration's schema. */
+  options(): Promise<z.ZodType>;
+  load(): Promise<Driver>;
+}
+
+const entries = {
+  'nmea-gnss': {
+    title: 'GNSS receivers, NMEA 0183',
+    options: async () => (await import('./nmea-gnss/manifest.ts')).options,
+    load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
+  },
+  'modbus-rtu': {
+    title: 'Modbus RTU by a register map: relays, locks, sirens, sensors',
+    options: async () => (await import('./modbus-rtu/manifest.ts')).options,
+    load: async () => sealed((await import('./modbus-rtu/driver.ts')).driver),
+  },
+  framed: {
+    title: 'Devices with a frame of their own, described in the configuration',
+    options: async () => (await import('./framed/manifest.ts')).options,
+    load: async () => sealed((await import('./framed/driver.ts')).driver),
+  },
+} as const satisfies Record<string, Entry>;
+
+export type DriverName = keyof typeof entries;
+export const driverNames = Object.keys(entries) as readonly DriverName[];
+export const isDriverName = (name: string): name is DriverName => Object.hasOwn(entries, name);
+export const driverTitle = (name: DriverName): string => entries[name].title;
+
+/** @throws OutpostError `driver-unknown` */
+export async function loadDriver(name: string): Promise<Driver> {
+  if (isDriverName(name)) return await entries[name].load();
+  throw new OutpostError('driver-unknown', `No driver is named ${name}.`, {
+    hint: `There are: ${driverNames.join(', ')}; one for your own device is made by \`outpost drivers new NAME\`.`,
+  });
+}
+
+/** For buildSchema of the configuration: the options of every driver by its name. */
+export async function driverOptions(): Promise<Readonly<Record<string, z.ZodType>>> {
+  return Object.fromEntries(await Promise.all(driverNames.map(async (name) => [name, await entries[name].options()])));
+}
