@@ -59,7 +59,7 @@ export const nativeAddons: readonly NativeAddon[] = [
   {
     package: '@serialport/bindings-cpp',
     loader: /\/@serialport\/bindings-cpp\/dist\/serialport-bindings\.js$/,
-    load: (open, text) => replaceOnce(text, /\(0, node_gyp_build_1\.default\)\(.*?'\.\.\/'\)\)/, open),
+    load: (open) => `exports.binding = ${open};`,
     files: ({ arch }) => [
       { package: '@serialport/bindings-cpp', folder: `prebuilds/linux-${arch}`, file: /\.glibc\.node$/ },
     ],
