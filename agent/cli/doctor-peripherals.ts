@@ -37,7 +37,7 @@ export async function checkPeripheral({
       check,
       verdict: 'fail',
       detail: `${who} holds ${path}`,
-      hint: `End it, or install packaging/udev/60-outpost.rules.`,
+      hint: `End it, or install packaging/system/70-outpost.rules.`,
     },
   ];
 }

@@ -480,12 +480,12 @@ export const errorCodes = {
   'port-denied': {
     kind: 'config',
     title: 'A port may not be opened by this user.',
-    hint: 'Add the user to the group dialout, or install packaging/udev/60-outpost.rules.',
+    hint: 'Add the user to the group dialout, or install packaging/system/70-outpost.rules.',
   },
   'port-busy': {
     kind: 'config',
     title: 'A port is held by another process or peripheral.',
-    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/udev/60-outpost.rules.',
+    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/system/70-outpost.rules.',
   },
   'port-unusable': {
     kind: 'config',

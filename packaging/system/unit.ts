@@ -98,4 +98,8 @@ SUBSYSTEM=="video4linux", GROUP="video", MODE="0660"
 SUBSYSTEM=="usbmisc", KERNEL=="lp[0-9]*", GROUP="lp", MODE="0660"
 # A device that sleeps loses the first bytes it is sent.
 ACTION=="add", SUBSYSTEM=="usb", DEVTYPE=="usb_device", ENV{ID_USB_INTERFACES}=="*:0e*|*:0202*|*:0701*", TEST=="power/control", ATTR{power/control}="on"
+# ModemManager sends AT commands to whatever appears; brltty takes some adapters for Braille displays.
+SUBSYSTEM=="tty", SUBSYSTEMS=="usb", ENV{ID_MM_DEVICE_IGNORE}="1", ENV{ID_MM_PORT_IGNORE}="1", ENV{BRLTTY_BRAILLE_DRIVER}=""
+# An FTDI adapter gathers bytes for 16 ms otherwise.
+ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", TEST=="latency_timer", ATTR{latency_timer}="1"
 `;
