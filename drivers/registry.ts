@@ -16,6 +16,11 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  'osdp-reader': {
+    title: 'Card readers, OSDP with secure channel',
+    options: async () => (await import('./osdp-reader/manifest.ts')).options,
+    load: async () => sealed((await import('./osdp-reader/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;
