@@ -172,7 +172,7 @@ function readIdentity(payload: Uint8Array): Reply | undefined {
     is: 'identity',
     vendor: hex(0, 3),
     model: `${payload[3]}.${payload[4]}`,
-    serial: Buffer.from(payload.subarray(5, 9)).reverse().toString('hex'),
+    serial: Buffer.from(payload).readUInt32LE(5).toString(16).padStart(8, '0'),
     firmware: [...payload.subarray(9, 12)].join('.'),
   };
 }

@@ -65,7 +65,7 @@ export class Panel {
 
   /** Whose key the channel stands on; undefined in the clear, and while there is none. */
   get keyInUse(): BaseKey['kind'] | undefined {
-    return this.#session ? this.#keyInUse : undefined;
+    return this.#session && this.#isSettled ? this.#keyInUse : undefined;
   }
 
   /** One command and its reply, after the channel stands. @throws the signal's reason */
