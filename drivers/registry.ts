@@ -21,6 +21,11 @@ const entries = {
     options: async () => (await import('./osdp-reader/manifest.ts')).options,
     load: async () => sealed((await import('./osdp-reader/driver.ts')).driver),
   },
+  'sdt-id-reader': {
+    title: 'Resident identity card readers, SDT',
+    options: async () => (await import('./sdt-id-reader/manifest.ts')).options,
+    load: async () => sealed((await import('./sdt-id-reader/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;
