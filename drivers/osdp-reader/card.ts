@@ -1,4 +1,4 @@
-/** Card data of osdp_RAW and osdp_FMT (IEC 60839-11-5, 7.10 and 7.11), and what 26 Wiegand bits say. */
+/** Card data of osdp_RAW and osdp_FMT (IEC 60839-11-5), and what 26 Wiegand bits say. */
 
 export interface Card {
   readonly reader: number;

@@ -1,5 +1,5 @@
 /**
- * Frames of OSDP (IEC 60839-11-5, 5.9), commands and replies alike.
+ * Frames of OSDP (IEC 60839-11-5), commands and replies alike.
  *
  *   53 address length×2 control [security block] code payload… [mac×4] crc×2 | checksum
  *                       bits 0-1 sequence, 2 CRC, 3 security block; length counts all, the low byte first
@@ -33,7 +33,7 @@ const mark = 0xff;
 const headBytes = 5;
 const macBytes = 4;
 const replyBit = 0x80;
-/** 5.9: the longest that anybody must take. */
+/** The longest that the standard has. */
 const longest = 1_440;
 
 /** Reads replies, writes commands. */

@@ -62,7 +62,7 @@ export interface Led {
   readonly led: number;
 }
 
-/** 6.10: temporary control, then permanent: code, on, off, their colours; the temporary one with a timer. */
+/** osdp_LED: temporary control, then permanent: code, on, off, their colours; the temporary one with a timer. */
 export function led({ color, blink, seconds, reader, led: number }: Led): Command {
   const lit = [blink ? 3 : 10, blink ? 3 : 0, ledColors.indexOf(color), 0];
   const timer = tenths(seconds ?? 0);
@@ -78,7 +78,7 @@ export interface Buzzer {
   readonly reader: number;
 }
 
-/** 6.11; tone 2 is the default one. */
+/** osdp_BUZ; tone 2 is the default one. */
 export const buzzer = ({ seconds, pause, times, reader }: Buzzer): Command => ({
   code: commandCodes.buzzer,
   payload: bytes(reader, 2, tenths(seconds), tenths(pause), times),
@@ -91,7 +91,7 @@ export interface Text {
   readonly reader: number;
 }
 
-/** 6.12; 1 for good, 3 for a time, both without wrapping. */
+/** osdp_TEXT; 1 for good, 3 for a time, both without wrapping. */
 export const text = ({ text: shown, seconds, row, reader }: Text): Command => ({
   code: commandCodes.text,
   payload: bytes(reader, seconds === undefined ? 1 : 3, seconds ?? 0, row, 1, shown.length, ...Buffer.from(shown)),
@@ -114,7 +114,7 @@ export type Reply =
   | { readonly is: 'keys'; readonly reader: number; readonly keys: string }
   | { readonly is: 'other'; readonly code: number };
 
-/** 7.3 */
+/** osdp_NAK */
 export const nakErrors = {
   checkValue: 1,
   length: 2,
@@ -164,7 +164,7 @@ const readers: Readonly<Record<number, (payload: Uint8Array) => Reply | undefine
 
 const cardReply = (card: Card | undefined): Reply | undefined => (card ? { is: 'card', card } : undefined);
 
-/** 7.4: vendor (an OUI) ×3, model, version, serial ×4 the low byte first, firmware ×3. */
+/** osdp_PDID: vendor (an OUI) ×3, model, version, serial ×4 the low byte first, firmware ×3. */
 function readIdentity(payload: Uint8Array): Reply | undefined {
   if (payload.length < 12) return undefined;
   const hex = (from: number, to: number): string => Buffer.from(payload.subarray(from, to)).toString('hex');
@@ -206,7 +206,7 @@ function readCapabilities(payload: Uint8Array): Reply | undefined {
   return { is: 'capabilities', levels };
 }
 
-/** 7.12: digits as ASCII; 7F is the asterisk, 0D the number sign. */
+/** osdp_KEYPAD: digits as ASCII; 7F is the asterisk, 0D the number sign. */
 function readKeys([reader, count, ...digits]: Uint8Array): Reply | undefined {
   if (reader === undefined || count === undefined || digits.length < count) return undefined;
   const keys = digits

@@ -1,4 +1,6 @@
 /** One reader and several: repeated, busy, restarted, impersonated, with another key, with none. */
+import { createCipheriv } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Log } from '#agent/core/log.ts';
 import { seededRandom } from '#agent/core/random.ts';
@@ -9,10 +11,11 @@ import { type Observation, sealed } from '../driver.ts';
 import { memoryPair } from '../memory-transport.ts';
 import { openPeripheral } from '../open.ts';
 import { simulate, type Simulator } from '../simulator.ts';
-import { deviceCodec, type Frame } from './codec.ts';
+import { authenticatedBytes, deviceCodec, type Frame } from './codec.ts';
 import { driver } from './driver.ts';
 import { manifest, options, type Options } from './manifest.ts';
-import { commandCodes, replyCodes } from './messages.ts';
+import { commandCodes, readReply, replyCodes } from './messages.ts';
+import { clientCryptogram, initialMac, serverCryptogram, type SessionKeys, sessionKeys } from './secure-channel.ts';
 import { shown } from './shown.ts';
 import { osdpSimulator, simulatedCard, simulatedKeys } from './simulator.ts';
 
@@ -242,6 +245,17 @@ describe('a secure channel', () => {
     expect(line.includes(Buffer.from(simulatedKeys.replace('#', '\r')))).toBe(false);
   });
 
+  it('that signs its cards and does not encrypt them is none', async () => {
+    await using rig = rigOf(secure, signingReader);
+    const watched = observe(rig);
+    await eventually(() => watched.error !== undefined, 'the end');
+    expect(watched.error).toMatchObject({
+      code: 'reader-channel',
+      message: 'The reader tells cards and keys without encryption.',
+    });
+    expect(cardsIn(watched.seen)).toEqual([]);
+  });
+
   it('is wanted by a reader that is spoken to in the clear: said, and nothing else done', async () => {
     await using rig = rigOf(options.parse({ channel: 'clear' }), () => osdpSimulator(secure));
     await rig.opened.peripheral.identify(rig.signal);
@@ -338,6 +352,40 @@ describe('several readers on one line', () => {
   });
 });
 
+describe('a reply', () => {
+  it('of any bytes is read, or is none', () => {
+    fc.assert(
+      fc.property(fc.nat(255), fc.uint8Array({ maxLength: 200 }), (code, payload) => {
+        readReply({ code, payload });
+      }),
+      { seed: 20_261_126, numRuns: 2_000 },
+    );
+  });
+
+  it.each([
+    ['no bits at all', replyCodes.raw, [0, 0, 0, 0], { reader: 0, bits: 0, hex: '' }],
+    ['37 bits', replyCodes.raw, [1, 0, 37, 0, 1, 2, 3, 4, 0x80], { reader: 1, bits: 37, hex: '0102030480' }],
+    [
+      'characters',
+      replyCodes.formatted,
+      [0, 0, 3, 0x31, 0x32, 0x33],
+      { reader: 0, bits: 24, hex: '313233', text: '123' },
+    ],
+    ['26 bits with a wrong parity', replyCodes.raw, [0, 1, 26, 0, 0x15, 0x18, 0x1c, 0xc0], { parity: 'wrong' }],
+  ])('with %s is a card', (_what, code, payload, card) => {
+    expect(readReply({ code, payload: Uint8Array.from(payload) })).toMatchObject({ is: 'card', card });
+  });
+
+  it.each([
+    ['more bits than bytes', replyCodes.raw, [0, 0, 37, 0, 1, 2]],
+    ['more keys than it says', replyCodes.keypad, [0, 4, 0x31]],
+    ['half an identity', replyCodes.identity, [1, 2, 3]],
+    ['no reason', replyCodes.nak, []],
+  ])('with %s is none', (_what, code, payload) => {
+    expect(readReply({ code, payload: Uint8Array.from(payload) })).toBeUndefined();
+  });
+});
+
 describe('the options', () => {
   it.each([
     ['a channel without a key', {}, /key/],
@@ -364,6 +412,68 @@ describe('what is about a person', () => {
     expect(JSON.stringify(shown({ ...frame, code: replyCodes.nak }))).toContain('cafe');
   });
 });
+
+/** Proves its key, answers the first two questions, and tells a card under SCS_16; its MAC is reckoned here. */
+function signingReader(): Simulator<Frame, Frame> {
+  let keys = sessionKeys(new Uint8Array(16), new Uint8Array(8));
+  let server = new Uint8Array(16);
+  let lastMac = new Uint8Array(16);
+  const sign = (frame: Frame): Frame => {
+    lastMac = macOf(frame, keys, lastMac);
+    return { ...frame, mac: lastMac.slice(0, 4) };
+  };
+  return {
+    receive: (command) => {
+      const { address, sequence, check, code, payload } = command;
+      const say = (reply: number, data: Uint8Array, type: number, block = new Uint8Array(0)): Frame => ({
+        address,
+        reply: true,
+        sequence,
+        check,
+        security: { type, data: block },
+        code: reply,
+        payload: data,
+      });
+      if (code === commandCodes.challenge) {
+        const rndB = Uint8Array.from({ length: 8 }, (_unused, at) => at);
+        keys = sessionKeys(Buffer.from(key, 'hex'), payload);
+        server = Uint8Array.from(serverCryptogram(keys, payload, rndB));
+        const proof = Buffer.concat([new Uint8Array(8), rndB, clientCryptogram(keys, payload, rndB)]);
+        return [say(replyCodes.clientCryptogram, Uint8Array.from(proof), 0x12, Uint8Array.of(1))];
+      }
+      if (code === commandCodes.serverCryptogram) {
+        expect(payload).toEqual(server);
+        lastMac = Uint8Array.from(initialMac(keys, server));
+        return [say(replyCodes.initialMac, lastMac, 0x14, Uint8Array.of(1))];
+      }
+      const expected = macOf(command, keys, lastMac);
+      expect(command.mac).toEqual(expected.slice(0, 4));
+      lastMac = expected;
+      const isPoll = code === commandCodes.poll;
+      return [
+        sign(
+          isPoll
+            ? say(replyCodes.raw, Uint8Array.of(0, 1, 26, 0, 1, 2, 3, 4), 0x16)
+            : say(replyCodes.ack, new Uint8Array(0), 0x16),
+        ),
+      ];
+    },
+  };
+}
+
+/** Block by block, as the standard draws it. */
+function macOf(frame: Frame, { mac1, mac2 }: SessionKeys, before: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = [...authenticatedBytes(frame)];
+  if (bytes.length % 16 !== 0) bytes.push(0x80);
+  while (bytes.length % 16 !== 0) bytes.push(0);
+  let mac = Uint8Array.from(before);
+  for (let at = 0; at < bytes.length; at += 16) {
+    const block = mac.map((byte, place) => byte ^ (bytes[at + place] as number));
+    const cipher = createCipheriv('aes-128-ecb', at + 16 === bytes.length ? mac2 : mac1, null).setAutoPadding(false);
+    mac = Uint8Array.from(Buffer.concat([cipher.update(block), cipher.final()]));
+  }
+  return mac;
+}
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silent };
 

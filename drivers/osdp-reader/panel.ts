@@ -3,14 +3,14 @@
  *
  *   ask --begin (challenge, cryptograms)--> seal --> request, the same bytes again when no reply came --> open --> Reply
  *
- * A repeated frame keeps its number, so that a reader that did hear it says its reply again and does nothing twice (5.9).
+ * A repeated frame keeps its number, so that a reader that did hear it says its reply again and does nothing twice.
  */
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import { systemRandom } from '#agent/core/random.ts';
 import { Turns } from '#agent/core/turns.ts';
 import type { Answer, Link } from '../link.ts';
-import type { Check, Frame } from './codec.ts';
+import { type Check, type Frame, isEncrypted } from './codec.ts';
 import { type Command, commandCodes, nakErrors, nakText, readReply, type Reply, replyCodes } from './messages.ts';
 import {
   clientCryptogram,
@@ -119,7 +119,7 @@ export class Panel {
     return failure;
   }
 
-  /** D.3: CHLNG, CCRYPT, SCRYPT, RMAC_I. */
+  /** CHLNG, CCRYPT, SCRYPT, RMAC_I. */
   async #openChannel(key: BaseKey, signal: AbortSignal): Promise<Heard | undefined> {
     this.#restart();
     const rndA = randomBytes(8);
@@ -172,6 +172,9 @@ export class Panel {
     // outside of the channel anybody can say it: it counts as no answer, and the channel is made anew
     if (session && isBareNak(answer.message))
       return { is: 'silent', written: true, reason: `The reader left the channel: ${nakOf(answer.message)}.` };
+    // signed is not secret: such a reader is as good as one in the clear
+    if (session && isAboutPerson(reply) && !isEncrypted(answer.message.security?.type ?? 0))
+      return refused('The reader tells cards and keys without encryption.');
     this.#isSettled = reply.is !== 'nak' || reply.error !== nakErrors.sequence;
     return { is: 'reply', reply };
   }
@@ -204,10 +207,11 @@ export class Panel {
   }
 }
 
-/** osdp_BUSY has neither number nor channel (7.20). */
+/** osdp_BUSY has neither number nor channel. */
 const isBusy = ({ code, security }: Frame): boolean => code === replyCodes.busy && !security;
 const isBareNak = ({ code, security }: Frame): boolean => code === replyCodes.nak && !security;
 const isBadCheck = (frame: Frame): boolean => isBareNak(frame) && frame.payload[0] === nakErrors.checkValue;
+const isAboutPerson = ({ is }: Reply): boolean => is === 'card' || is === 'keys';
 const nakOf = ({ payload }: Frame): string => nakText(payload[0] ?? 0);
 
 function unheard(answer: Exclude<Answer<Frame>, { is: 'answered' }>): Heard {

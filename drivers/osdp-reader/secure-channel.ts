@@ -89,7 +89,7 @@ export class SecureSession {
     return unpadded(Buffer.concat([decipher.update(payload), decipher.final()]));
   }
 
-  /** D.5: CBC with S-MAC1, the last block with S-MAC2. */
+  /** CBC with S-MAC1, the last block with S-MAC2. */
   #macOf(frame: Frame): Uint8Array {
     const blocks = padded(authenticatedBytes(frame), false);
     const last = blocks.length - blockBytes;

@@ -1,4 +1,5 @@
 /** Cards of four kinds, numbers that are right and wrong, and a desk on which cards are forgotten. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '#agent/testing/eventually.ts';
 import { openRig, type Rig } from '../conformance/rig.ts';
@@ -113,6 +114,19 @@ describe('a card', () => {
     const card = readCard(content(textOf('resident', { ...inventedCard, ...wrong })), false);
     expect(card).toMatchObject({ numberIs: 'wrong' });
     expect(card).not.toHaveProperty('birth');
+  });
+});
+
+describe('any bytes', () => {
+  it('are a card, or none', () => {
+    const any = fc.uint8Array({ minLength: 250, maxLength: 400 });
+    fc.assert(
+      fc.property(any, fc.boolean(), (bytes, isFramed) => {
+        const card = readCard(isFramed ? content(bytes.slice(0, 256), new Uint8Array(0)) : bytes, true);
+        if (card) expect(cardSchema.safeParse(card).error).toBeUndefined();
+      }),
+      { seed: 20_261_126, numRuns: 1_000 },
+    );
   });
 });
 
