@@ -21,7 +21,7 @@ interface DoctorOptions {
 
 export const doctorCommand = (): Command =>
   new Command('doctor')
-    .description('check this machine: ffmpeg, model, cameras, CPU, memory, disk, clock, broker')
+    .description('check this machine: ffmpeg, model, cameras, devices, CPU, memory, disk, clock, broker')
     .option('-c, --config <file>', 'configuration file')
     .option('--no-cameras', 'do not open the cameras')
     .option('--json', 'one JSON array')
@@ -29,7 +29,11 @@ export const doctorCommand = (): Command =>
     .action(run);
 
 async function run({ config: file, cameras, json }: DoctorOptions): Promise<void> {
-  const [machine, links] = await Promise.all([import('./doctor-machine.ts'), import('./doctor-links.ts')]);
+  const [machine, links, devices] = await Promise.all([
+    import('./doctor-machine.ts'),
+    import('./doctor-links.ts'),
+    import('./doctor-peripherals.ts'),
+  ]);
   const { config, finding: configuration } = await readConfig(file);
   const checks: readonly Promise<readonly Finding[]>[] = [
     attempt('ffmpeg', async () => await machine.checkFfmpeg()),
@@ -40,6 +44,10 @@ async function run({ config: file, cameras, json }: DoctorOptions): Promise<void
     attempt('clock', async () => await machine.checkClock()),
     attempt('agent', async () => await links.checkAgent(config)),
     attempt('broker', async () => await links.checkBroker(config)),
+    ...config.peripherals.map(
+      async (peripheral) =>
+        await attempt(`device ${peripheral.id}`, async () => await devices.checkPeripheral(peripheral)),
+    ),
     ...(cameras
       ? config.cameras.map(
           async (camera) =>
