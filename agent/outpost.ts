@@ -85,6 +85,10 @@ export interface Status {
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
+/** A store of 2 GiB that was damaged is read through on a slow card. */
+const openingLimitMs = 600_000;
+/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
+const childLimitMs = 90_000;
 const tickMs = 1_000;
 
 /** What is open before the agent is made. */
@@ -94,10 +98,6 @@ interface Opened {
   readonly evidence: Evidence | undefined;
   readonly doubts: Doubts;
 }
-/** A store of 2 GiB that was damaged is read through on a slow card. */
-const openingLimitMs = 600_000;
-/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
-const childLimitMs = 90_000;
 
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
@@ -146,6 +146,12 @@ export class Outpost implements AsyncDisposable {
       random,
       log,
     });
+    const line = (): Uplink['status']['rate'] => {
+      const { connected, rate } = this.#uplink.status;
+      return connected ? rate : undefined;
+    };
+    this.#pace = new Pace({ clock, line });
+    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     const run = `${outbox.epoch.slice(0, 8)}-${outbox.boot}`;
     this.#readingRules = compileReadingRules(config, { run, timeZone: config.device.timeZone });
     this.#readingState = this.#readingRules.initial();
@@ -162,12 +168,6 @@ export class Outpost implements AsyncDisposable {
         if (!personal) this.#advance(this.#readingRules.step(this.#readingState, reading));
       },
     });
-    const line = (): Uplink['status']['rate'] => {
-      const { connected, rate } = this.#uplink.status;
-      return connected ? rate : undefined;
-    };
-    this.#pace = new Pace({ clock, line });
-    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -280,31 +280,6 @@ export class Outpost implements AsyncDisposable {
     };
   }
 
-  /** Reading rules wait for their hold by the clock as well: a device may tell changes alone. */
-  #peripheralServices(): readonly Service[] {
-    if (this.#options.config.peripherals.length === 0) return [];
-    const tick: Service = {
-      name: 'reading-rules',
-      run: async (signal) => {
-        while (!signal.aborted) {
-          await this.#options.clock.sleep(tickMs, signal).catch(() => undefined);
-          if (!signal.aborted) this.#advance(this.#readingRules.tick(this.#readingState, this.#now()));
-        }
-      },
-    };
-    return [...this.#peripherals.services(), tick];
-  }
-
-  #advance({ state, events }: ReadingRulesStep): void {
-    this.#readingState = state;
-    this.#emit(events);
-  }
-
-  #now(): { readonly wallMs: number; readonly monoMs: number } {
-    const { clock } = this.#options;
-    return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
-  }
-
   #watchdog(): Service {
     const { clock, config, log, manager } = this.#options;
     if (!manager) return unwatched;
@@ -329,6 +304,31 @@ export class Outpost implements AsyncDisposable {
     const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
     const line = this.#uplink.status.connected ? 'connected' : 'no line';
     return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
+  }
+
+  /** Reading rules wait for their hold by the clock as well: a device may tell changes alone. */
+  #peripheralServices(): readonly Service[] {
+    if (this.#options.config.peripherals.length === 0) return [];
+    const tick: Service = {
+      name: 'reading-rules',
+      run: async (signal) => {
+        while (!signal.aborted) {
+          await this.#options.clock.sleep(tickMs, signal).catch(() => undefined);
+          if (!signal.aborted) this.#advance(this.#readingRules.tick(this.#readingState, this.#now()));
+        }
+      },
+    };
+    return [...this.#peripherals.services(), tick];
+  }
+
+  #advance({ state, events }: ReadingRulesStep): void {
+    this.#readingState = state;
+    this.#emit(events);
+  }
+
+  #now(): { readonly wallMs: number; readonly monoMs: number } {
+    const { clock } = this.#options;
+    return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
   }
 
   /** What metrics need is loaded when somebody asks for them. */

@@ -19,8 +19,8 @@ const status: Measured = {
   uptimeMs: 1_500,
   health: { conditions: [] },
   cameras: [],
-  peripherals: [],
   upload: undefined,
+  peripherals: [],
   events: { made: 3, waiting: 0, lost: 0 },
   outbox: {
     ...outbox,
