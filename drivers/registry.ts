@@ -11,6 +11,11 @@ interface Entry {
 }
 
 const entries = {
+  'escpos-printer': {
+    title: 'Receipt printers, ESC/POS',
+    options: async () => (await import('./escpos-printer/manifest.ts')).options,
+    load: async () => sealed((await import('./escpos-printer/driver.ts')).driver),
+  },
   'nmea-gnss': {
     title: 'GNSS receivers, NMEA 0183',
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
