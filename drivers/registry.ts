@@ -21,6 +21,11 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  scanner: {
+    title: 'Code scanners: QR, bar codes, GS1',
+    options: async () => (await import('./scanner/manifest.ts')).options,
+    load: async () => sealed((await import('./scanner/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;

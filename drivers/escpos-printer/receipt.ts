@@ -106,15 +106,24 @@ function paired({ left, right }: { left: string; right: string }, width: number,
   return [...wrapped(left, width, encode), ...indented].filter((line) => line !== '');
 }
 
-/** At a space where there is one in the second half of the line; Chinese breaks anywhere. */
+/** None of these begins a line (GB/T 15834). */
+const closing = '。，、；：？！）】》”’…';
+
+/** At a space where there is one in the second half of the line; Chinese breaks anywhere but before a closing mark. */
+function breakAt(line: string, next: string): number {
+  const space = line.lastIndexOf(' ');
+  if (space > line.length / 2 && next !== ' ') return space + 1;
+  const last = Array.from(line).at(-1)?.length ?? 0;
+  return closing.includes(next) && line.length > last ? line.length - last : line.length;
+}
+
 function wrapped(text: string, width: number, encode: Encode): readonly string[] {
   return text.split('\n').flatMap((paragraph) => {
     const lines: string[] = [];
     let line = '';
     for (const character of paragraph) {
-      if (columnsTaken(line + character, encode) > width) {
-        const space = line.lastIndexOf(' ');
-        const end = space > line.length / 2 && character !== ' ' ? space + 1 : line.length;
+      if (line !== '' && columnsTaken(line + character, encode) > width) {
+        const end = breakAt(line, character);
         lines.push(line.slice(0, end).trimEnd());
         line = line.slice(end);
       }
@@ -132,5 +141,7 @@ function qrCode({ data, level }: { data: string; level: keyof typeof levels }): 
   const dots = bytes.length <= 80 ? 6 : bytes.length <= 150 ? 4 : 3;
   const qr = (fn: number, ...rest: readonly number[]): Command =>
     command('GS (', 0x6b, (rest.length + 2) & 0xff, (rest.length + 2) >> 8, 49, fn, ...rest);
-  return [qr(65, 50, 0), qr(67, dots), qr(69, levels[level]), qr(80, 48, ...bytes), qr(81, 48)];
+  // a reader wants it apart from what stands above and below
+  const gap = command('ESC J', 12);
+  return [gap, qr(65, 50, 0), qr(67, dots), qr(69, levels[level]), qr(80, 48, ...bytes), qr(81, 48), gap];
 }
