@@ -57,13 +57,11 @@ export async function simulateDevice(name: string, choice: DeviceChoice, signal:
   }
   const stop = new AbortController();
   using _listening = onAbort(signal, () => stop.abort());
-  const drawing = keepPicture(play.simulator, choice.picture, clock, stop.signal).finally(() => stop.abort());
-  try {
-    await playAt(play, stop.signal);
-  } finally {
-    stop.abort();
-    await drawing;
-  }
+  const end = (): void => stop.abort();
+  await Promise.all([
+    keepPicture(play.simulator, choice.picture, clock, stop.signal).finally(end),
+    playAt(play, stop.signal).finally(end),
+  ]);
 }
 
 async function playAt(play: Play, signal: AbortSignal): Promise<void> {

@@ -9,10 +9,10 @@ import { messageOf } from '#agent/core/errors.ts';
 import type { Driver, Identity, Observation, OpenContext, Outcome, Peripheral } from '../driver.ts';
 import { type Answer, outcomeOf } from '../link.ts';
 import { deviceCodec, type FromDevice, hostCodec, type ToDevice } from './codec.ts';
-import { type Command, command } from './commands.ts';
+import { type Command, command, commandBytes } from './commands.ts';
 import { type Job, type Journal, openJournal, processId } from './journal.ts';
 import { manifest, options, type Options, type PrintArgs, type SettleArgs } from './manifest.ts';
-import { partsOf } from './receipt.ts';
+import { partBytes, partsOf } from './receipt.ts';
 import { printerSimulator } from './simulator.ts';
 import { eventsBetween, type PrinterState, readingsOf, stateOfAsb, stateOfRealtime, stateText } from './status.ts';
 
@@ -32,6 +32,11 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
       ? [...readingsOf(stateOfAsb(message.status))].map((each) => ({ type: 'reading', ...each }))
       : [],
 };
+
+/** Half a minute at 9600 baud, and some four metres of paper. */
+const mostParts = 32;
+/** For each KiB of a job that is sent whole. */
+const partMs = 10_000;
 
 /** A question that is answered while the printer prints, or not at all. */
 const promptMs = 1_000;
@@ -118,6 +123,8 @@ class Printer implements Peripheral {
     if (journal.obstacle !== undefined) return rejected(journal.obstacle);
     const parts = partsOf(args, this.#context.options);
     if (typeof parts === 'string') return rejected(parts);
+    if (parts.length > mostParts)
+      return rejected(`The receipt is too long: ${parts.length} KiB, and at most ${mostParts}.`);
     const confirmation = this.#confirmation ?? (await this.#chooseConfirmation(journal, signal));
     // without an identity an answer to one part could be taken for that of the next: then there is one part
     const whole = confirmation === 'process' ? parts : [parts.flat()];
@@ -173,9 +180,13 @@ class Printer implements Peripheral {
     const isDone = (message: FromDevice): boolean =>
       confirmation === 'process' ? message.is === 'processed' && message.id === id : message.is === 'sensors';
     const commands = [...part, confirmation === 'process' ? confirmedBy(id) : askSensors];
+    const bytes = part.reduce((sum, each) => sum + commandBytes(each).length, 0);
     return await this.#context.link.request(
       { is: 'batch', commands },
-      { matches: (message) => isDone(message) || isOffline(message) },
+      {
+        matches: (message) => isDone(message) || isOffline(message),
+        ...(bytes > 2 * partBytes ? { answerMs: Math.ceil(bytes / partBytes) * partMs } : {}),
+      },
       signal,
     );
   }

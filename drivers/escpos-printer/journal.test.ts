@@ -130,6 +130,17 @@ describe('a job', () => {
     expect(rig.opened.link.bytesWritten - written).toBeLessThanOrEqual(12);
   });
 
+  it('that is longer than any receipt is refused', async () => {
+    const { rig, simulator, print } = await desk();
+    await using _rig = rig;
+    const endless = Array.from({ length: 40 }, () => ({ is: 'text', text: 'x'.repeat(2_000) }));
+    expect(await print('r-1', endless)).toMatchObject({
+      status: 'rejected',
+      reason: expect.stringContaining('too long') as string,
+    });
+    expect(simulator.paper.height).toBe(0);
+  });
+
   it('with characters that the printer does not have is refused', async () => {
     const { rig, simulator, print } = await desk(volatileText(), { charset: 'ascii' });
     await using _rig = rig;

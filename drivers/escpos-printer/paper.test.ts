@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ReceiptPrinterEncoder from '@point-of-sale/receipt-printer-encoder';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import sharp from '#agent/core/sharp.ts';
 import { describeWith, needsProgram, type Requirement } from '#agent/testing/require.ts';
@@ -219,6 +220,31 @@ describe('other programs’ receipts', () => {
     const paper = printed(Uint8Array.from(Buffer.concat(said.map(commandBytes))));
     expect(await inkOf(paper, 0, 64)).toEqual({ first: 256, last: 315, ink: 64 * 32 });
     expect(paper.items.find(({ is }) => is === 'character')).toMatchObject({ y: 64 });
+  });
+});
+
+describe('whatever a program says', () => {
+  it('is put on paper or left, and can be drawn', () => {
+    const prefix = fc.constantFrom(0x10, 0x1b, 0x1c, 0x1d);
+    const said = fc.array(fc.tuple(prefix, fc.uint8Array({ maxLength: 24 })), { maxLength: 40 });
+    fc.assert(
+      fc.property(said, (commands) => {
+        const paper = new Paper(384, true);
+        const codec = deviceCodec();
+        for (const [first, rest] of commands)
+          for (const message of codec.push(Uint8Array.of(first, ...rest)).messages)
+            if (message.is !== 'batch') paper.apply(message);
+        expect(pictureOf(paper)).toContain('</svg>');
+      }),
+      { seed: 20_261_126, numRuns: 500 },
+    );
+  });
+
+  it('of a picture larger than its data is drawn as far as they go', () => {
+    const paper = new Paper(384, false);
+    paper.apply(command('GS (', 0x4c, 12, 0, 48, 112, 48, 1, 1, 49, 0xff, 0xff, 0xff, 0xff, 0x80, 0x80));
+    paper.apply(command('GS (', 0x4c, 2, 0, 48, 50));
+    expect(paper.height).toBe(0);
   });
 });
 

@@ -407,8 +407,10 @@ function packed(args: Uint8Array, at: number): Dots {
 
 const bit = (byte: number | undefined, at: number): number => ((byte ?? 0) >> (7 - at)) & 1;
 
-function byRows(data: Uint8Array, width: number, height: number): Dots {
+/** As many rows as there are data, whatever the command says. */
+function byRows(data: Uint8Array, width: number, said: number): Dots {
   const stride = Math.ceil(width / 8);
+  const height = stride === 0 ? 0 : Math.min(said, Math.floor(data.length / stride));
   const bytes = Uint8Array.from({ length: width * height }, (_unused, at) => {
     const [x, y] = [at % width, Math.floor(at / width)];
     return bit(data[y * stride + (x >> 3)], x & 7);
@@ -416,8 +418,9 @@ function byRows(data: Uint8Array, width: number, height: number): Dots {
   return { width, height, bytes };
 }
 
-function byColumns(data: Uint8Array, width: number, height: number): Dots {
+function byColumns(data: Uint8Array, said: number, height: number): Dots {
   const stride = Math.ceil(height / 8);
+  const width = stride === 0 ? 0 : Math.min(said, Math.floor(data.length / stride));
   const bytes = Uint8Array.from({ length: width * height }, (_unused, at) => {
     const [x, y] = [at % width, Math.floor(at / width)];
     return bit(data[x * stride + (y >> 3)], y & 7);

@@ -5,13 +5,18 @@ const margin = 24;
 /** Monospaced where there is one; the printer's own font is in its ROM. */
 const fonts = 'DejaVu Sans Mono, WenQuanYi Micro Hei, WenQuanYi Zen Hei, Noto Sans CJK SC, monospace';
 
+/** 1.5 m of paper: renderers have their bounds. */
+const mostDots = 12_000;
+
+/** The newest paper, at most 12,000 dots of it. */
 export function pictureOf(paper: Paper): string {
-  const [width, height] = [paper.width + 2 * margin, paper.height + 2 * margin];
+  const top = Math.max(0, paper.height - mostDots);
+  const [width, height] = [paper.width + 2 * margin, paper.height - top + 2 * margin];
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${-margin} ${-margin} ${width} ${height}">`,
-    `<rect x="${-margin}" y="${-margin}" width="${width}" height="${height}" fill="white"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${-margin} ${top - margin} ${width} ${height}">`,
+    `<rect x="${-margin}" y="${top - margin}" width="${width}" height="${height}" fill="white"/>`,
     `<g font-family="${fonts}" text-anchor="middle">`,
-    ...paper.items.map((item) => drawn(item, paper.width)),
+    ...paper.items.filter(({ y }) => y >= top).map((item) => drawn(item, paper.width)),
     '</g></svg>',
   ].join('\n');
 }

@@ -7,7 +7,7 @@ import { type Command, command, commandBytes, control } from './commands.ts';
 import { gb18030Of } from './gb18030.ts';
 import { type Block, columnsOf, type Options, type PrintArgs } from './manifest.ts';
 
-const partBytes = 1_024;
+export const partBytes = 1_024;
 
 type Encode = (character: string) => readonly number[] | undefined;
 
