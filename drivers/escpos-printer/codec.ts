@@ -35,7 +35,7 @@ const [xon, xoff] = [0x11, 0x13] as const;
 const sensorStates = new Set([0x00, 0x03, 0x0c, 0x0f]);
 
 export const hostCodec = (): Codec<FromDevice, ToDevice> =>
-  forgetful({ limit: longestAnswer, look: lookAtAnswer, encode: bytesOf });
+  forgetful({ limit: longestAnswer, look: lookAtAnswer, encode: bytesOf, begins: (byte) => kinds[byte] !== undefined });
 export const deviceCodec = (): Codec<ToDevice, FromDevice> =>
   forgetful({ limit: longestCommand, look: lookAtCommand, encode: answerBytes });
 
@@ -57,20 +57,42 @@ function forgetful<In, Out>(options: FramingOptions<In, Out>): Codec<In, Out> {
   };
 }
 
+type Kind = 'flow' | 'realtime' | 'asb' | 'sensors' | 'info' | 'block' | undefined;
+
+/** By the first byte: the fixed bits. */
+const kinds: readonly Kind[] = Array.from({ length: 256 }, (_unused, byte) => {
+  if (byte === infoHeader) return 'info';
+  if (byte === blockHeader) return 'block';
+  if (byte === xon || byte === xoff) return 'flow';
+  if ((byte & 0x93) === 0x12) return 'realtime';
+  if ((byte & 0x93) === 0x10) return 'asb';
+  return sensorStates.has(byte) ? 'sensors' : undefined;
+});
+
 function lookAtAnswer(window: Uint8Array): Look<FromDevice> {
-  const [first] = window as Uint8Array & [number];
-  if (first === infoHeader) return lookAtInfo(window);
-  if (first === blockHeader) return lookAtBlock(window);
-  if (first === xon || first === xoff) return frame(1, { is: 'flow', on: first === xon });
-  if ((first & 0x93) === 0x12) return frame(1, { is: 'realtime', status: first });
-  if ((first & 0x93) === 0x10) return lookAtAsb(window);
-  return sensorStates.has(first) ? frame(1, { is: 'sensors', status: first }) : bad(1, 'garbage');
+  const first = window[0] as number;
+  const kind = kinds[first];
+  switch (kind) {
+    case 'info':
+      return lookAtInfo(window);
+    case 'block':
+      return lookAtBlock(window);
+    case 'asb':
+      return lookAtAsb(window);
+    case 'flow':
+      return frame(1, { is: kind, on: first === xon });
+    case 'realtime':
+    case 'sensors':
+      return frame(1, { is: kind, status: first });
+    case undefined:
+      return bad(1, 'garbage');
+  }
 }
 
 function lookAtAsb(window: Uint8Array): Look<FromDevice> {
-  const status = [...window.subarray(0, 4)];
-  if (status.slice(1).some((byte) => (byte & 0x90) !== 0)) return bad(1, 'malformed');
-  return status.length < 4 ? open : frame(4, { is: 'asb', status });
+  const length = Math.min(4, window.length);
+  for (let at = 1; at < length; at += 1) if (((window[at] as number) & 0x90) !== 0) return bad(1, 'malformed');
+  return length < 4 ? open : frame(4, { is: 'asb', status: [...window.subarray(0, 4)] });
 }
 
 function lookAtInfo(window: Uint8Array): Look<FromDevice> {
