@@ -205,6 +205,41 @@ describe('other programs’ receipts', () => {
     });
   });
 
+  describeWith('with bar codes', [needsProgram('zbarimg', 'zbar-tools')], () => {
+    // of a printer's Code 128 every character once, and all that changes between its sets
+    const printableAscii = Array.from({ length: 95 }, (_unused, at) => String.fromCharCode(32 + at)).join('');
+    it.each([
+      ['ean13', '4006381333931', '4006381333931'],
+      ['ean13', '9780306406157', '9780306406157'],
+      ['ean8', '96385074', '96385074'],
+      ['upca', '012345678905', '0012345678905'],
+      ['code128', '{BCase-42{C\u000c\u0022\u0038', 'Case-42123456'],
+      ['code128', `{B${printableAscii.slice(0, 32)}`, printableAscii.slice(0, 32)],
+      ['code128', `{B${printableAscii.slice(32, 64)}`, printableAscii.slice(32, 64)],
+      ['code128', `{B${printableAscii.slice(64).replace('{', '{{')}`, printableAscii.slice(64)],
+    ] as const)('are read by a reader: %s %j', async (system, data, read) => {
+      const code = Buffer.from(data, 'latin1');
+      const number = { upca: 65, ean13: 67, ean8: 68, code128: 73 }[system];
+      const said = [
+        command('GS h', 80),
+        command('GS w', 1),
+        command('GS H', 2),
+        command('ESC a', 1),
+        command('GS k', number, code.length, ...code),
+      ];
+      expect(await readCodes(printed(Uint8Array.from(Buffer.concat(said.map(commandBytes)))))).toBe(read);
+    });
+
+    it('of @point-of-sale/receipt-printer-encoder, too', async () => {
+      const bytes = new ReceiptPrinterEncoder({ language: 'esc-pos', columns: 48 })
+        .initialize()
+        .barcode('4006381333931', 'ean13', 60)
+        .newline()
+        .encode();
+      expect(await readCodes(printed(bytes))).toBe('4006381333931');
+    });
+  });
+
   it('have a picture as graphics (GS ( L, functions 112 and 50)', async () => {
     const dots = Uint8Array.from({ length: 8 * 64 }, () => 0xf0);
     const store = [0x4c, 10 + dots.length, 0, 48, 112, 48, 1, 1, 49, 64, 0, 64, 0, ...dots];

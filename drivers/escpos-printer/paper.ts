@@ -4,6 +4,7 @@
  *   Command --> style, line buffer --LF, feed, cut--> Item with its place
  */
 import { encodeQR } from 'qr';
+import { barCodeOf } from './bar-code.ts';
 import type { Command } from './commands.ts';
 
 export type Item =
@@ -82,6 +83,7 @@ export class Paper {
   #held: number[] = [];
   #graphics: { readonly dots: Dots; readonly across: number; readonly down: number } | undefined;
   #downloaded: Dots | undefined;
+  #bars = { height: 162, across: 3, text: 0 };
   #qr = { dots: 3, level: 48, data: new Uint8Array(0) };
 
   /** @param dots width of the printing area */
@@ -250,7 +252,16 @@ export class Paper {
         else if (n === 0x6b) this.#code(args.subarray(3));
         return;
       case 'GS k':
-        this.#note(`[bar code ${barCodeText(args)}]`);
+        this.#barCode(args);
+        return;
+      case 'GS h':
+        this.#bars.height = Math.max(1, n);
+        return;
+      case 'GS w':
+        this.#bars.across = Math.max(1, n);
+        return;
+      case 'GS H':
+        this.#bars.text = n % 48;
         return;
       case 'FS p':
         this.#note(`[stored picture ${n}]`);
@@ -312,6 +323,23 @@ export class Paper {
     if (this.#line.length > 0) this.#feed(this.#style.spacing);
     for (const each of text) this.#character(each, false);
     this.#feed(this.#style.spacing);
+  }
+
+  #barCode(args: Uint8Array): void {
+    const code = barCodeOf(args);
+    const { height, across, text } = this.#bars;
+    if (!code) {
+      this.#note(`[bar code ${barCodeText(args)}]`);
+      return;
+    }
+    const width = code.modules.length * across;
+    // a printer prints none that does not fit
+    if (width > this.#style.area) return;
+    const row = Uint8Array.from({ length: width }, (_unused, x) => Number(code.modules[Math.floor(x / across)]));
+    const bytes = Uint8Array.from({ length: width * height }, (_unused, at) => row[at % width] ?? 0);
+    if ((text & 1) !== 0) this.#note(code.text);
+    this.#picture({ width, height, bytes }, 0);
+    if ((text & 2) !== 0) this.#note(code.text);
   }
 
   /** A line of its own, as wide as it is. @param mode bit 0 doubles the width, bit 1 the height */
