@@ -165,7 +165,7 @@ describeWith('a receipt', [needsChineseFont, needsProgram('zbarimg', 'zbar-tools
 
 describe('other programs’ receipts', () => {
   const point = (x: number, y: number): number => ((x - 80) ** 2 / 6_400 + (y - 48) ** 2 / 2_304 < 1 ? 0 : 255);
-  const data = Uint8ClampedArray.from({ length: 160 * 96 * 4 }, (_unused, at) =>
+  const pixels = Uint8ClampedArray.from({ length: 160 * 96 * 4 }, (_unused, at) =>
     at % 4 === 3 ? 255 : point((at >> 2) % 160, Math.floor((at >> 2) / 160)),
   );
   const made = (imageMode: 'raster' | 'column'): Paper =>
@@ -173,7 +173,7 @@ describe('other programs’ receipts', () => {
       new ReceiptPrinterEncoder({ language: 'esc-pos', columns: 48, imageMode })
         .initialize()
         .align('center')
-        .image({ data, width: 160, height: 96 }, 160, 96, 'threshold')
+        .image({ data: pixels, width: 160, height: 96 }, 160, 96, 'threshold')
         .align('left')
         .bold(true)
         .line('ACME LTD')
