@@ -27,11 +27,13 @@ function codes(): readonly (readonly number[])[] {
   return [...four, ...two];
 }
 
+/** Asked in one go, a line each: no code holds a line feed. */
 function makeTable(): Uint32Array {
   const made = new Uint32Array(0x1_0000);
-  const decoder = new TextDecoder('gb18030');
-  for (const code of codes()) {
-    const text = decoder.decode(Uint8Array.from(code));
+  const all = codes();
+  const lines = new TextDecoder('gb18030').decode(Uint8Array.from(all.flatMap((code) => [...code, 0x0a]))).split('\n');
+  for (const [at, code] of all.entries()) {
+    const text = lines[at] ?? '';
     const point = text.length === 1 ? text.charCodeAt(0) : 0xfffd;
     if (point !== 0xfffd && point > 0x7f) made[point] = code.reduce((sum, byte) => sum * 256 + byte, 0);
   }

@@ -456,13 +456,15 @@ function byColumns(data: Uint8Array, said: number, height: number): Dots {
   return { width, height, bytes };
 }
 
+const gb18030 = new TextDecoder('gb18030');
+
 /** @returns undefined while more bytes decide */
 function chineseOf(held: readonly number[]): string | undefined {
   const [first = 0, second] = held;
   if (first < 0x80) return String.fromCharCode(first);
   if (second === undefined) return undefined;
   const length = second >= 0x30 && second <= 0x39 ? 4 : 2;
-  return held.length < length ? undefined : new TextDecoder('gb18030').decode(Uint8Array.from(held));
+  return held.length < length ? undefined : gb18030.decode(Uint8Array.from(held));
 }
 
 function singleOf(byte: number, page: number): string {
