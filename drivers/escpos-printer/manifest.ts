@@ -140,7 +140,6 @@ export const manifest = (_options: Options): Manifest => ({
         content: [
           { is: 'text', text: '报案回执', align: 'center', size: 2, bold: true },
           { is: 'pair', left: '编号', right: '2026-000123' },
-          { is: 'qr', data: 'https://example.org/r/2026-000123' },
         ],
       },
     },
