@@ -9,6 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilAborted } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
+import { durableFile } from '#agent/core/durable-text.ts';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
@@ -159,6 +160,7 @@ export class Outpost implements AsyncDisposable {
       peripherals: config.peripherals,
       loadDriver,
       doubts,
+      memoryOf: (id) => durableFile(join(config.storage.path, `peripheral-${id}.json`)),
       run,
       clock,
       health,

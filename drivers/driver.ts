@@ -9,6 +9,7 @@
  */
 import type { z } from 'zod';
 import type { Clock } from '#agent/core/clock.ts';
+import type { DurableText } from '#agent/core/durable-text.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { ReadingMember, ReadingQuality, ReadingValue } from '#agent/domain/reading.ts';
 import type { Codec } from './codec.ts';
@@ -203,6 +204,11 @@ export interface OpenContext<Options, FromDevice, ToDevice> {
   readonly link: Link<FromDevice, ToDevice>;
   readonly clock: Clock;
   readonly log: Log;
+  /**
+   * What this peripheral remembers through losses, restarts and power cuts (a print journal): small, no personal data.
+   * One text for all of its connections.
+   */
+  readonly memory: DurableText;
   /** False while the agent itself is unwell: what keeps a machine moving (a heartbeat) is to stop then. */
   isHealthy(): boolean;
 }

@@ -1,5 +1,6 @@
 /** A driver put on a line: what the agent, the command line and the tests all do alike. */
 import type { Clock } from '#agent/core/clock.ts';
+import { type DurableText, volatileText } from '#agent/core/durable-text.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Bus } from './bus.ts';
@@ -29,6 +30,8 @@ export interface PeripheralOptions {
   readonly line?: Partial<LineNeeds>;
   readonly echo?: boolean;
   readonly onMessage?: (message: unknown) => void;
+  /** Default: lasts as long as this connection. */
+  readonly memory?: DurableText;
   /** Default: always well. */
   readonly isHealthy?: () => boolean;
 }
@@ -42,6 +45,7 @@ export function openPeripheral({
   line,
   echo,
   onMessage,
+  memory = volatileText(),
   isHealthy = () => true,
 }: PeripheralOptions): OpenedPeripheral {
   const manifest = driver.manifest(options);
@@ -58,7 +62,7 @@ export function openPeripheral({
     manifest,
     line: merged,
     link,
-    peripheral: driver.open({ options, link, clock, log, isHealthy }),
+    peripheral: driver.open({ options, link, clock, log, memory, isHealthy }),
     [Symbol.dispose]: () => link[Symbol.dispose](),
   };
 }

@@ -11,6 +11,11 @@ interface Entry {
 }
 
 const entries = {
+  'escpos-printer': {
+    title: 'Receipt printers, ESC/POS',
+    options: async () => (await import('./escpos-printer/manifest.ts')).options,
+    load: async () => sealed((await import('./escpos-printer/driver.ts')).driver),
+  },
   'nmea-gnss': {
     title: 'GNSS receivers, NMEA 0183',
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
@@ -35,6 +40,11 @@ const entries = {
     title: 'Resident identity card readers, SDT',
     options: async () => (await import('./sdt-id-reader/manifest.ts')).options,
     load: async () => sealed((await import('./sdt-id-reader/driver.ts')).driver),
+  },
+  scanner: {
+    title: 'Code scanners: QR, bar codes, GS1',
+    options: async () => (await import('./scanner/manifest.ts')).options,
+    load: async () => sealed((await import('./scanner/driver.ts')).driver),
   },
   'modbus-rtu': {
     title: 'Modbus RTU by a register map: relays, locks, sirens, sensors',

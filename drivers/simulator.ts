@@ -20,6 +20,8 @@ export interface Simulator<FromDevice, ToDevice> {
   provoke?(event: string): readonly FromDevice[];
   /** What it is doing, for tests and for people: `{open: true}`. */
   readonly state?: Readonly<Record<string, unknown>>;
+  /** What can be seen of it now, as SVG: the paper that a printer has printed. */
+  picture?(): string;
 }
 
 /** What a real line, or a dying device, does. */

@@ -5,6 +5,7 @@ import type { Decoded, Rejection } from '#drivers/codec.ts';
 import type { Driver } from '#drivers/driver.ts';
 import { parseOptions } from '#drivers/options.ts';
 import { loadDriver } from '#drivers/registry.ts';
+import { writePicture } from './device-picture.ts';
 import type { DecodeChoice } from './drivers.ts';
 import { note, print } from './output.ts';
 
@@ -15,12 +16,14 @@ interface Line {
 /** Lines that are gathered before they are written: a recording has many, and a terminal takes its time. */
 const linesAtOnce = 512;
 
-/** @throws OutpostError `driver-unknown`, `driver-options`, `recording-unreadable` */
-export async function decode(name: string, file: string, { options, from, json = false }: DecodeChoice): Promise<void> {
+/** @throws OutpostError `driver-unknown`, `driver-options`, `recording-unreadable`, `picture-unwritable` */
+export async function decode(name: string, file: string, choice: DecodeChoice): Promise<void> {
+  const { options, from, picture, json = false } = choice;
   const driver = await loadDriver(name);
   const parsed = parseOptions(driver, options ?? driver.example);
   const protocol = driver.protocol(parsed);
   const codec = from === 'device' ? protocol.host() : protocol.device();
+  const double = picture === undefined || from === 'device' ? undefined : driver.simulator(parsed);
   const linesOf = lineMaker(driver, parsed, from);
   const waiting: string[] = [];
   let rejectedBytes = 0;
@@ -29,6 +32,7 @@ export async function decode(name: string, file: string, { options, from, json =
   };
   const tell = ({ messages, rejected }: Decoded<unknown>): void => {
     for (const rejection of rejected) rejectedBytes += rejection.bytes;
+    for (const message of messages) double?.receive(message);
     for (const line of [...rejected.map(rejectionLine), ...messages.flatMap((message) => linesOf(message))]) {
       waiting.push(json ? JSON.stringify(line, plainBytes) : textOf(line));
       if (waiting.length >= linesAtOnce) flush();
@@ -38,6 +42,7 @@ export async function decode(name: string, file: string, { options, from, json =
   tell(codec.quiet());
   for (const line of linesOf(undefined)) waiting.push(json ? JSON.stringify(line, plainBytes) : textOf(line));
   flush();
+  if (double && picture !== undefined) await writePicture(double, picture);
   if (rejectedBytes > 0 && !json) note(`${rejectedBytes} bytes are no ${driver.name}.`);
 }
 

@@ -12,6 +12,7 @@ Examples:
   outpost drivers watch nmea-gnss --port usb:067b:2303
   outpost drivers do nmea-gnss setRate hz=1 --port /dev/ttyUSB0 --options '{"chipset":"mediatek"}'
   outpost drivers decode nmea-gnss recorded.log --json
+  outpost drivers decode escpos-printer receipt.bin --from host --picture receipt.png
   outpost drivers new locker
 
 A port is a path, usb:VENDOR:PRODUCT[/SERIAL] or tcp://HOST:PORT. drivers/README.md teaches how a driver is written.`;
@@ -103,6 +104,7 @@ export const driversCommand = (): Command =>
         .argument('<file>', 'recorded bytes; - reads stdin')
         .option('--options <json>', 'the driver’s options', jsonObject)
         .addOption(new Option('--from <side>', 'who said the bytes').choices(['device', 'host']).default('device'))
+        .option('--picture <file>', 'a PNG of what the device would show, of what the host said: a receipt')
         .option('--json', 'JSON, one object a line')
         .action(async (name: string, file: string, choice: DecodeChoice) => {
           const { decode } = await import('./drivers-decode.ts');
@@ -125,6 +127,8 @@ export const driversCommand = (): Command =>
 export interface DecodeChoice {
   readonly options?: Readonly<Record<string, unknown>>;
   readonly from: 'device' | 'host';
+  /** A PNG file. */
+  readonly picture?: string;
   readonly json?: boolean;
 }
 

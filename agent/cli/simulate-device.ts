@@ -6,6 +6,7 @@
 import { lstat } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
+import { onAbort } from '#agent/core/abort.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import { systemRandom } from '#agent/core/random.ts';
@@ -18,6 +19,7 @@ import { openSerial } from '#drivers/serial-transport.ts';
 import { type FaultName, type Faults, simulate, type Simulator } from '#drivers/simulator.ts';
 import { TcpTransport } from '#drivers/tcp-transport.ts';
 import type { Transport } from '#drivers/transport.ts';
+import { keepPicture } from './device-picture.ts';
 import { note, print, printJson } from './output.ts';
 
 const clock = systemClock;
@@ -31,6 +33,8 @@ export interface DeviceChoice {
   /** ms; absent: for good */
   readonly for?: number;
   readonly slowBy: number;
+  /** A PNG file. */
+  readonly picture?: string;
   readonly json?: boolean;
 }
 
@@ -42,11 +46,26 @@ interface Play {
   readonly startedMs: number;
 }
 
-/** @throws OutpostError `driver-unknown`, `driver-options`, `port-unusable`, `pty-unavailable` */
+/** @throws OutpostError `driver-unknown`, `driver-options`, `port-unusable`, `pty-unavailable`, `picture-unwritable` */
 export async function simulateDevice(name: string, choice: DeviceChoice, signal: AbortSignal): Promise<void> {
   const driver = await loadDriver(name);
   const options = parseOptions(driver, choice.options ?? driver.example);
   const play: Play = { driver, options, simulator: driver.simulator(options), choice, startedMs: clock.monoMs() };
+  if (choice.picture === undefined) {
+    await playAt(play, signal);
+    return;
+  }
+  const stop = new AbortController();
+  using _listening = onAbort(signal, () => stop.abort());
+  const end = (): void => stop.abort();
+  await Promise.all([
+    keepPicture(play.simulator, choice.picture, clock, stop.signal).finally(end),
+    playAt(play, stop.signal).finally(end),
+  ]);
+}
+
+async function playAt(play: Play, signal: AbortSignal): Promise<void> {
+  const { choice } = play;
   const spec = parsePort(choice.port);
   if (spec?.is === 'tcp') await listen(spec.host, spec.port, play, signal);
   else if (spec?.is === 'path') await plugIn(spec.path, play, signal);

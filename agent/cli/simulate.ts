@@ -53,6 +53,7 @@ Examples:
   outpost simulate nmea-gnss --port tcp://127.0.0.1:2001    as behind ser2net
   outpost simulate nmea-gnss --port /tmp/gnss --fault unplugged --after 10s --for 5s
   outpost simulate nmea-gnss --port /tmp/gnss --fault garbled
+  outpost simulate escpos-printer --port /tmp/printer --picture /tmp/paper.png
   outpost simulate fleet --devices 20                   many agents, to size a broker and a sink
 
 Drivers are those of \`outpost drivers list\`. Faults: ${faultNames.join(', ')}.`;
@@ -69,6 +70,7 @@ export const simulateCommand = (): Command =>
     .option('--after <span>', 'when the fault begins', spanOf, 0)
     .option('--for <span>', 'how long it lasts; absent: for good', spanOf)
     .option('--slow-by <span>', 'how late a slow device answers', spanOf, 2_000)
+    .option('--picture <file>', 'a PNG of what it shows, kept up to date: the paper of a printer')
     .option('--json', 'says where it is as one JSON object')
     .addHelpText('after', deviceExamples)
     .action(device)

@@ -527,6 +527,11 @@ export const errorCodes = {
     title: 'The options of a driver are wrong.',
     hint: 'See `outpost drivers describe NAME` for what may be said.',
   },
+  'picture-unwritable': {
+    kind: 'config',
+    title: 'The picture of a simulated device cannot be written.',
+    hint: 'Name a PNG file in a folder that can be written, and a device that shows something: escpos-printer.',
+  },
   'recording-unreadable': {
     kind: 'config',
     title: 'A recording cannot be read.',

@@ -4,8 +4,7 @@
  *   begun --keep--> written --answered--> settled
  *                          \--unknown, or the agent died--> refused: what moves, unlocks, prints --a human looks--> settled
  */
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
-import { systemCode } from '#agent/core/errors.ts';
+import { type DurableText, durableFile } from '#agent/core/durable-text.ts';
 import { z } from 'zod';
 
 const doubtSchema = z.strictObject({
@@ -16,28 +15,28 @@ const doubtSchema = z.strictObject({
 });
 export type Doubt = z.infer<typeof doubtSchema>;
 
-async function readDoubts(path: string, peripherals: readonly string[]): Promise<readonly Doubt[]> {
+async function readDoubts(file: DurableText, peripherals: readonly string[]): Promise<readonly Doubt[]> {
   try {
-    return z.array(doubtSchema).parse(JSON.parse(await readFile(path, 'utf8')));
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return [];
+    return z.array(doubtSchema).parse(JSON.parse((await file.read()) ?? '[]'));
+  } catch {
     const reason = 'The record of commands cannot be read.';
     return peripherals.map((peripheral) => ({ peripheral, action: 'a command', reason, at: 'an unknown time' }));
   }
 }
 
 export class Doubts {
-  readonly #path: string;
+  readonly #file: DurableText;
   readonly #held: Map<string, Doubt>;
 
-  private constructor(path: string, held: Map<string, Doubt>) {
-    this.#path = path;
+  private constructor(file: DurableText, held: Map<string, Doubt>) {
+    this.#file = file;
     this.#held = held;
   }
 
   /** @param peripherals of which each is in doubt when the file cannot be read */
   static async open(path: string, peripherals: readonly string[]): Promise<Doubts> {
-    return new Doubts(path, new Map((await readDoubts(path, peripherals)).map((doubt) => [doubt.peripheral, doubt])));
+    const file = durableFile(path);
+    return new Doubts(file, new Map((await readDoubts(file, peripherals)).map((doubt) => [doubt.peripheral, doubt])));
   }
 
   of(peripheral: string): Doubt | undefined {
@@ -60,12 +59,7 @@ export class Doubts {
     return true;
   }
 
-  /** Whole or not at all, also through a power cut. */
   async #write(): Promise<void> {
-    const next = `${this.#path}.new`;
-    await writeFile(next, JSON.stringify(this.all()), { mode: 0o600 });
-    await using file = await open(next, 'r+');
-    await file.sync();
-    await rename(next, this.#path);
+    await this.#file.write(JSON.stringify(this.all()));
   }
 }

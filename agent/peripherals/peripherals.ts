@@ -5,6 +5,7 @@
  *        --event, phase------------------+--> emit          command --> doubt? --> Unit --> Outcome
  */
 import type { Clock } from '#agent/core/clock.ts';
+import { type DurableText, volatileText } from '#agent/core/durable-text.ts';
 import type { OutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
@@ -25,6 +26,8 @@ export interface PeripheralsOptions {
   readonly peripherals: readonly PeripheralConfig[];
   readonly loadDriver: (name: string) => Promise<Driver>;
   readonly doubts: Doubts;
+  /** What a peripheral's driver keeps on the disk. Default: nothing, and it is forgotten at the end. */
+  readonly memoryOf?: (peripheral: string) => DurableText;
   /** Makes incidents unique across starts. */
   readonly run: string;
   readonly clock: Clock;
@@ -176,6 +179,7 @@ export class Peripherals {
         ports,
         clock,
         log: log.with({ peripheral: config.id }),
+        memory: this.#options.memoryOf?.(config.id) ?? volatileText(),
         isHealthy: this.#options.isHealthy ?? isHealthy,
         onReading: (reading, property) => this.#onReading(record, reading, property),
         onEvent: (event) => this.#onEvent(record, event),

@@ -4,6 +4,7 @@
  *   waiting -> opening -> identifying -> configuring -> ready <-> degraded -> lost -> (backoff) opening …
  */
 import type { Clock } from '#agent/core/clock.ts';
+import type { DurableText } from '#agent/core/durable-text.ts';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Service } from '#agent/core/supervisor.ts';
@@ -25,6 +26,7 @@ export interface UnitOptions {
   readonly ports: SharedPorts;
   readonly clock: Clock;
   readonly log: Log;
+  readonly memory: DurableText;
   readonly isHealthy: () => boolean;
   readonly onReading: (reading: Reading, property: Property) => void;
   readonly onEvent: (event: SessionEvent) => void;
@@ -149,8 +151,9 @@ export class Unit {
     isAsking: boolean,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { config, clock, log, isHealthy, onReading, onEvent } = this.#options;
-    using opened = openPeripheral({ driver, options, bus, clock, log, line, echo: config.line.echo, isHealthy });
+    const { config, clock, log, memory, isHealthy, onReading, onEvent } = this.#options;
+    const { echo } = config.line;
+    using opened = openPeripheral({ driver, options, bus, clock, log, line, echo, memory, isHealthy });
     const session = new Session({
       opened,
       id: config.id,

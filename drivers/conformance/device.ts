@@ -77,7 +77,7 @@ export function deviceTests(driver: Driver, options: unknown, unanswered: Readon
       const seen = await observed(rig, (found) => properties.every((name) => found.has(name)), properties);
       for (const [name, observation] of seen) {
         const property = manifest.properties[name];
-        expect(property, `${name} is declared`).toBeDefined();
+        expect(property ?? manifest.events[name], `${name} is declared`).toBeDefined();
         if (observation.is !== 'reading' || !property) continue;
         expect(
           property.schema.safeParse(observation.value).error,

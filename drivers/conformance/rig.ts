@@ -1,5 +1,6 @@
 /** A driver and its double on one line, for the suite: in memory or on a pseudo terminal. */
 import { systemClock } from '#agent/core/clock.ts';
+import type { DurableText } from '#agent/core/durable-text.ts';
 import { silentLog } from '#agent/core/log.ts';
 import { seededRandom } from '#agent/core/random.ts';
 import { Bus } from '../bus.ts';
@@ -34,12 +35,17 @@ export interface RigOptions {
   readonly echo?: boolean;
   /** Host's end and device's end; memory when absent. */
   readonly ends?: readonly [host: Transport, device: Transport];
+  /** What the driver remembers; its own when absent. */
+  readonly memory?: DurableText;
+  /** The device's mind; a fresh one when absent. */
+  readonly simulator?: Simulator<unknown, unknown>;
 }
 
-export function openRig(driver: Driver, options: unknown, { line, echo, ends }: RigOptions = {}): Rig {
-  const [host, device] = ends ?? memoryPair();
+export function openRig(driver: Driver, options: unknown, chosen: RigOptions = {}): Rig {
+  const { line, echo, memory } = chosen;
+  const [host, device] = chosen.ends ?? memoryPair();
   const stop = new AbortController();
-  const simulator = driver.simulator(options);
+  const simulator = chosen.simulator ?? driver.simulator(options);
   const codec = driver.protocol(options).device();
   const received: unknown[] = [];
   const rig = { faults: {} as Faults };
@@ -64,6 +70,7 @@ export function openRig(driver: Driver, options: unknown, { line, echo, ends }: 
     log: silentLog,
     line: { ...quickLine, ...line },
     ...(echo === undefined ? {} : { echo }),
+    ...(memory === undefined ? {} : { memory }),
   });
   return Object.assign(rig, {
     opened,
