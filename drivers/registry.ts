@@ -11,6 +11,11 @@ interface Entry {
 }
 
 const entries = {
+  'megatec-ups': {
+    title: 'Uninterruptible power supplies, Megatec (Q1, QS)',
+    options: async () => (await import('./megatec-ups/manifest.ts')).options,
+    load: async () => sealed((await import('./megatec-ups/driver.ts')).driver),
+  },
   'nmea-gnss': {
     title: 'GNSS receivers, NMEA 0183',
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
