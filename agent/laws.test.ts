@@ -276,7 +276,7 @@ describe('registries and tables', () => {
       // from which a driver begins
       .filter((name) => name !== 'template');
     const registry = read('drivers/registry.ts').text;
-    expect(folders.filter((name) => !registry.includes(`'${name}'`))).toEqual([]);
+    expect(folders.filter((name) => !registry.includes(`'./${name}/driver.ts'`))).toEqual([]);
     const parts = ['codec.ts', 'driver.ts', 'simulator.ts', 'vectors.json', 'README.md', `NAME.test.ts`];
     const wanted = folders.flatMap((name) =>
       parts.map((part) => `drivers/${name}/${part.replace('NAME', name ?? '')}`),

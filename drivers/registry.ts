@@ -21,6 +21,16 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  'modbus-rtu': {
+    title: 'Modbus RTU by a register map: relays, locks, sirens, sensors',
+    options: async () => (await import('./modbus-rtu/manifest.ts')).options,
+    load: async () => sealed((await import('./modbus-rtu/driver.ts')).driver),
+  },
+  framed: {
+    title: 'Devices with a frame of their own, described in the configuration',
+    options: async () => (await import('./framed/manifest.ts')).options,
+    load: async () => sealed((await import('./framed/driver.ts')).driver),
+  },
 } as const satisfies Record<string, Entry>;
 
 export type DriverName = keyof typeof entries;

@@ -23,6 +23,7 @@ export interface Asset {
 const shipped = [
   { folder: 'models', file: /^[^/]+\/(manifest\.json|labels[^/]*)$/ },
   { folder: 'config', file: /^(profiles\/[^/]+\.ya?ml|outpost\.schema\.json)$/ },
+  { folder: 'drivers', file: /^template\// },
   { folder: '.', file: /^(LICENSE|NOTICE)$/ },
 ] as const;
 

@@ -18,6 +18,7 @@ describe.each(nativeAddons)('$package', (addon) => {
     const loaders = {
       'better-sqlite3': 'better-sqlite3/lib/binding.js',
       'onnxruntime-node': 'onnxruntime-node/dist/binding.js',
+      serialport: '@serialport/bindings-cpp/dist/serialport-bindings.js',
       sharp: 'sharp/dist/sharp.cjs',
     };
     const path = join(modules, loaders[addon.package as keyof typeof loaders]);

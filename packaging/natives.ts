@@ -37,6 +37,12 @@ export const nativeAddons: readonly NativeAddon[] = [
     files: ({ arch }) => [{ folder: `onnxruntime-node/bin/napi-v6/linux/${arch}`, file: /\.(node|so\.1)$/ }],
   },
   {
+    package: 'serialport',
+    loader: /\/@serialport\/bindings-cpp\/dist\/serialport-bindings\.js$/,
+    load: (open, text) => replaceOnce(text, /\(0, node_gyp_build_1\.default\)\(.*?'\.\.\/'\)\)/, open),
+    files: ({ arch }) => [{ folder: `@serialport/bindings-cpp/prebuilds/linux-${arch}`, file: /\.glibc\.node$/ }],
+  },
+  {
     package: 'sharp',
     entry: 'sharp/dist/index.cjs',
     loader: /\/sharp\/dist\/sharp\.cjs$/,
