@@ -48,6 +48,24 @@ describe('check-config', () => {
     expect(right).toMatchObject({ ok: true, file: 'outpost.yaml', problems: [] });
   });
 
+  it('finds recordings and programs that are not there', () => {
+    writeFileSync(join(folder, 'noise.wav'), 'no sound');
+    writeFileSync(
+      join(folder, 'voice.yaml'),
+      `voice:
+  announcements:
+    - { id: a, file: { zh: gone.wav } }
+    - { id: b, file: { en: noise.wav } }
+power: { command: [/no/such/program, -h] }
+`,
+    );
+    const { status, stdout } = outpost('check-config', 'voice.yaml');
+    expect(status).toBe(3);
+    expect(stdout).toContain('voice.yaml:3:24: voice.announcements[0].file.zh: gone.wav is not there');
+    expect(stdout).toContain('voice.yaml:4:24: voice.announcements[1].file.en: noise.wav is no WAV file');
+    expect(stdout).toContain('power.command[0]: /no/such/program is no program that can be run');
+  });
+
   it('says that a file is not there', () => {
     const { status, stderr } = outpost('check-config', 'none.yaml');
     expect(status).toBe(3);

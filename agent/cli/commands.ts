@@ -18,6 +18,7 @@ import { simulateCommand } from './simulate.ts';
 import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
+import { voiceCommand } from './voice.ts';
 
 const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
@@ -43,6 +44,7 @@ function program(): Command {
     .addCommand(driversCommand())
     .addCommand(statusCommand())
     .addCommand(peripheralsCommand())
+    .addCommand(voiceCommand())
     .addCommand(doctorCommand())
     .addCommand(sinkCommand())
     .addCommand(verifyCommand())
