@@ -62,8 +62,8 @@ export class Bus {
 
   /** The turn to speak; dispose it when the exchange is over. @throws the signal's reason */
   async take(member: BusMember, { turnaroundMs }: BusTiming, signal: AbortSignal): Promise<Disposable> {
-    this.#waiting += 1;
-    const turn = await this.#turn(signal).finally(() => (this.#waiting -= 1));
+    signal.throwIfAborted();
+    const turn = this.#turns.takeNow() ?? (await this.#turn(signal));
     try {
       signal.throwIfAborted();
       const pauseMs = this.#freeAtMs - this.#clock.monoMs();
@@ -84,7 +84,7 @@ export class Bus {
 
   /** Who gives up waiting does not wait for the turn that it will not use. */
   async #turn(signal: AbortSignal): Promise<Disposable> {
-    signal.throwIfAborted();
+    this.#waiting += 1;
     const turn = this.#turns.take();
     let listening: Disposable | undefined;
     const aborted = new Promise<never>((_resolve, reject) => {
@@ -93,7 +93,10 @@ export class Bus {
         reject(signal.reason as Error);
       });
     });
-    return await Promise.race([turn, aborted]).finally(() => listening?.[Symbol.dispose]());
+    return await Promise.race([turn, aborted]).finally(() => {
+      this.#waiting -= 1;
+      listening?.[Symbol.dispose]();
+    });
   }
 
   /** Nobody writes for this long. */

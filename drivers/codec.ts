@@ -51,11 +51,13 @@ export interface FramingOptions<In, Out> {
   /** @param window not empty, and begins where the last frame or bad byte ended; do not keep it */
   readonly look: (window: Uint8Array) => Look<In>;
   readonly encode: (message: Out) => Uint8Array;
+  /** Whether a frame may begin with this byte; where none may, `look` is not asked. Absent: any byte may. */
+  readonly begins?: (byte: number) => boolean;
 }
 
 /** A codec from a function that looks at the beginning of a window: holding back, bounds and resynchronising are here. */
-export function framing<In, Out>({ limit, look, encode }: FramingOptions<In, Out>): Codec<In, Out> {
-  let held: Uint8Array = new Uint8Array(0);
+export function framing<In, Out>({ limit, look, encode, begins }: FramingOptions<In, Out>): Codec<In, Out> {
+  let held: Uint8Array = nothing;
 
   const run = (bytes: Uint8Array, isEnd: boolean): Decoded<In> => {
     const window = held.length === 0 ? bytes : joined(held, bytes);
@@ -63,6 +65,12 @@ export function framing<In, Out>({ limit, look, encode }: FramingOptions<In, Out
     const rejected: Rejection[] = [];
     let at = 0;
     while (at < window.length) {
+      if (begins) {
+        const from = at;
+        while (at < window.length && !begins(window[at] as number)) at += 1;
+        if (at > from) reject(rejected, 'garbage', at - from);
+        if (at === window.length) break;
+      }
       const found = look(window.subarray(at));
       if (found.is === 'frame') {
         if (found.message !== undefined) messages.push(found.message);
@@ -80,7 +88,7 @@ export function framing<In, Out>({ limit, look, encode }: FramingOptions<In, Out
       } else break;
     }
     // a copy: the caller may use its buffer again
-    held = window.slice(at);
+    held = at === window.length ? nothing : window.slice(at);
     return { messages, rejected };
   };
 

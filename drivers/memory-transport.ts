@@ -1,5 +1,5 @@
 /** Two ends in memory, for tests and for what runs without hardware: what is written at one end arrives at the other. */
-import { Ending, type Transport, type TransportListener, portError } from './transport.ts';
+import { type Transport, portError, TransportBase } from './transport.ts';
 
 export interface MemoryEnd extends Transport {
   /** The other end sees a hang-up, as when a plug is pulled. */
@@ -14,36 +14,19 @@ export function memoryPair(name = 'memory'): readonly [MemoryEnd, MemoryEnd] {
   return [a, b];
 }
 
-class End implements MemoryEnd {
-  readonly #ending: Ending;
+class End extends TransportBase implements MemoryEnd {
   readonly #other: () => End | undefined;
 
   constructor(name: string, other: () => End | undefined) {
-    this.#ending = new Ending(name);
+    super(name);
     this.#other = other;
-  }
-
-  get epoch(): number {
-    return this.#ending.epoch;
-  }
-
-  get name(): string {
-    return this.#ending.name;
-  }
-
-  get isOpen(): boolean {
-    return this.#ending.isOpen;
-  }
-
-  attach(listener: TransportListener): void {
-    this.#ending.attach(listener);
   }
 
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.isOpen) throw this.#ending.refusal();
+    if (!this.isOpen) throw this.refusal();
     const copy = bytes.slice();
-    setImmediate(() => this.#other()?.arrive(copy));
+    setImmediate(() => this.#other()?.arrived(copy));
   }
 
   unplug(): void {
@@ -51,15 +34,11 @@ class End implements MemoryEnd {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#ending.close(undefined)) return;
+    if (!this.closeOnce(undefined)) return;
     setImmediate(() => this.#other()?.hangUp());
   }
 
-  private arrive(bytes: Uint8Array): void {
-    this.#ending.bytes(bytes);
-  }
-
   private hangUp(): void {
-    this.#ending.close(portError('port-lost', this.name, 'the other end hung up.'));
+    this.closeOnce(portError('port-lost', this.name, 'the other end hung up.'));
   }
 }

@@ -8,7 +8,7 @@ import { closeSync, constants, openSync, symlinkSync, unlinkSync, writeSync } fr
 import { ReadStream } from 'node:tty';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
-import { Ending, portError, type Transport, type TransportListener } from './transport.ts';
+import { portError, type Transport, TransportBase } from './transport.ts';
 
 export interface Pty extends Transport {
   /** Not reading any more: a peer that has stopped, whose buffers fill up. */
@@ -61,9 +61,8 @@ function relink(target: string, link: string): void {
   symlinkSync(target, link);
 }
 
-class PtyTransport implements Pty {
+class PtyTransport extends TransportBase implements Pty {
   readonly path: string;
-  readonly #ending: Ending;
   readonly #link: string | undefined;
   readonly #master: number;
   readonly #held: number;
@@ -71,33 +70,17 @@ class PtyTransport implements Pty {
   readonly #clock: Clock;
 
   constructor(port: string, link: string | undefined, master: number, held: number, clock: Clock) {
+    super(`pty ${link ?? port}`);
     this.path = link ?? port;
-    this.#ending = new Ending(`pty ${this.path}`);
     this.#link = link;
     this.#master = master;
     this.#held = held;
     this.#clock = clock;
     // libuv leaves a master as it is, and so this descriptor is the stream's
     this.#stream = new ReadStream(master);
-    this.#stream.on('data', (bytes: Uint8Array) => this.#ending.bytes(bytes));
+    this.#stream.on('data', (bytes: Uint8Array) => this.arrived(bytes));
     this.#stream.on('error', (cause) => this.#end(portError('port-lost', this.path, messageOf(cause), cause)));
     this.#stream.on('close', () => this.#end(undefined));
-  }
-
-  get epoch(): number {
-    return this.#ending.epoch;
-  }
-
-  get name(): string {
-    return this.#ending.name;
-  }
-
-  get isOpen(): boolean {
-    return this.#ending.isOpen;
-  }
-
-  attach(listener: TransportListener): void {
-    this.#ending.attach(listener);
   }
 
   /** Not reading any more: a peer that has stopped, whose buffers fill up. */
@@ -108,7 +91,7 @@ class PtyTransport implements Pty {
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       signal?.throwIfAborted();
-      if (!this.isOpen) throw this.#ending.refusal();
+      if (!this.isOpen) throw this.refusal();
       const written = this.#writeSome(bytes.subarray(at));
       at += written;
       if (written === 0) await this.#clock.sleep(1, signal);
@@ -129,7 +112,7 @@ class PtyTransport implements Pty {
   }
 
   #end(error: OutpostError | undefined): void {
-    if (!this.#ending.close(error)) return;
+    if (!this.closeOnce(error)) return;
     this.#stream.destroy();
     closeSync(this.#held);
     if (this.#link === undefined) return;

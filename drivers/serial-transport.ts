@@ -12,8 +12,8 @@ import { SerialPort } from 'serialport';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { LineNeeds } from './driver.ts';
-import { holdersOf } from './port.ts';
-import { Ending, portError, type Transport, type TransportListener } from './transport.ts';
+import { type Holder, holdersOf } from './port.ts';
+import { portError, type Transport, TransportBase } from './transport.ts';
 
 export type SerialLine = Pick<LineNeeds, 'baudRate' | 'dataBits' | 'parity' | 'stopBits' | 'lowLatency'>;
 
@@ -31,6 +31,7 @@ const writeGraceMs = 2_000;
  * @throws OutpostError `port-missing`, `port-denied`, `port-busy` with who holds it, `port-unusable`
  */
 export async function openSerial(path: string, line: SerialLine, clock: Clock): Promise<Transport> {
+  await refuseHeld(path);
   const binding = await openBinding(path, line);
   const fd = (binding as unknown as { readonly fd: number | null }).fd;
   if (fd === null) throw portError('port-unusable', path, 'it closed while it was opened.');
@@ -54,6 +55,20 @@ function streamOf(fd: number): ReadStream {
     closeSync(fd);
     throw cause;
   }
+}
+
+/** Who has it open without a lock (a getty, a terminal program) would take every other byte. */
+async function refuseHeld(path: string): Promise<void> {
+  // a pseudo terminal is held by who made it, and what is no port will say so itself
+  if (!/^\/dev\/(tty|rfcomm)/.test(path)) return;
+  const holders = await holdersOf(path);
+  if (holders.length > 0) throw busy(path, holders);
+}
+
+function busy(path: string, holders: readonly Holder[], cause?: unknown): OutpostError {
+  const who = holders.map(({ pid, name }) => `${name} (process ${pid})`).join(', ');
+  const detail = who === '' ? 'another process, or another peripheral of this agent, holds it.' : `${who} holds it.`;
+  return new OutpostError('port-busy', `${path}: ${detail}`, { context: { port: path, holders }, cause });
 }
 
 async function openBinding(path: string, line: SerialLine): Promise<Binding> {
@@ -80,19 +95,13 @@ async function openBinding(path: string, line: SerialLine): Promise<Binding> {
 /** The binding tells errno only by its words (strerror(3)). */
 async function explain(path: string, cause: unknown): Promise<OutpostError> {
   const words = messageOf(cause);
-  if (/lock port|Device or resource busy/.test(words)) {
-    const holders = await holdersOf(path);
-    const who = holders.map(({ pid, name }) => `${name} (process ${pid})`).join(', ');
-    const detail = who === '' ? 'another process, or another peripheral of this agent, holds it.' : `${who} holds it.`;
-    return new OutpostError('port-busy', `${path}: ${detail}`, { context: { port: path, holders }, cause });
-  }
+  if (/lock port|Device or resource busy/.test(words)) return busy(path, await holdersOf(path), cause);
   if (/No such file|No such device/.test(words)) return portError('port-missing', path, 'it is not there.', cause);
   if (/Permission denied/.test(words)) return portError('port-denied', path, 'this user may not open it.', cause);
   return portError('port-unusable', path, words, cause);
 }
 
-class SerialTransport implements Transport {
-  readonly #ending: Ending;
+class SerialTransport extends TransportBase {
   readonly #binding: Binding;
   readonly #fd: number;
   readonly #stream: ReadStream;
@@ -101,35 +110,19 @@ class SerialTransport implements Transport {
   #closing: Promise<void> | undefined;
 
   constructor(path: string, binding: Binding, fd: number, stream: ReadStream, perByteMs: number, clock: Clock) {
-    this.#ending = new Ending(path);
+    super(path);
     this.#binding = binding;
     this.#fd = fd;
     this.#stream = stream;
     this.#byteMs = perByteMs;
     this.#clock = clock;
-    stream.on('data', (bytes: Uint8Array) => this.#ending.bytes(bytes));
+    stream.on('data', (bytes: Uint8Array) => this.arrived(bytes));
     stream.on(
       'error',
       (cause) =>
         void this.#end(portError('port-lost', path, `it is gone (${systemCode(cause) ?? messageOf(cause)}).`, cause)),
     );
     stream.on('close', () => void this.#end(portError('port-lost', path, 'it hung up.')));
-  }
-
-  get epoch(): number {
-    return this.#ending.epoch;
-  }
-
-  get name(): string {
-    return this.#ending.name;
-  }
-
-  get isOpen(): boolean {
-    return this.#ending.isOpen;
-  }
-
-  attach(listener: TransportListener): void {
-    this.#ending.attach(listener);
   }
 
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -154,7 +147,7 @@ class SerialTransport implements Transport {
 
   /** @returns how many the system took; the descriptor is this port's only while it is open */
   #writeSome(bytes: Uint8Array): number {
-    if (!this.isOpen) throw this.#ending.refusal();
+    if (!this.isOpen) throw this.refusal();
     try {
       return writeSync(this.#fd, bytes);
     } catch (cause) {
@@ -176,7 +169,7 @@ class SerialTransport implements Transport {
 
   /** What is still in the system's buffer is thrown away: it was meant for a connection that is over. */
   async #end(error: OutpostError | undefined): Promise<void> {
-    if (this.#ending.close(error)) this.#closing = this.#close();
+    if (this.closeOnce(error)) this.#closing = this.#close();
     await this.#closing;
   }
 

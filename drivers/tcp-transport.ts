@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { onAbort } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, type OutpostError, systemCode } from '#agent/core/errors.ts';
-import { Ending, portError, type Transport, type TransportListener } from './transport.ts';
+import { portError, type Transport, TransportBase } from './transport.ts';
 
 const connectMs = 5_000;
 /** A cut cable is noticed by the kernel within this and its three probes; a silent device by the watchdog on frames. */
@@ -37,14 +37,13 @@ export async function openTcp(host: string, port: number, clock: Clock, signal?:
 }
 
 /** Also what a server accepts: the double of a device behind TCP. */
-export class TcpTransport implements Transport {
-  readonly #ending: Ending;
+export class TcpTransport extends TransportBase {
   readonly #socket: Socket;
 
   constructor(name: string, socket: Socket) {
-    this.#ending = new Ending(name);
+    super(name);
     this.#socket = socket;
-    socket.on('data', (bytes: Uint8Array) => this.#ending.bytes(bytes));
+    socket.on('data', (bytes: Uint8Array) => this.arrived(bytes));
     socket.on('error', (cause) =>
       this.#end(
         portError('port-lost', name, `the connection broke (${systemCode(cause) ?? messageOf(cause)}).`, cause),
@@ -54,25 +53,9 @@ export class TcpTransport implements Transport {
     socket.on('end', () => this.#end(portError('port-lost', name, 'the other end closed the connection.')));
   }
 
-  get epoch(): number {
-    return this.#ending.epoch;
-  }
-
-  get name(): string {
-    return this.#ending.name;
-  }
-
-  get isOpen(): boolean {
-    return this.#ending.isOpen;
-  }
-
-  attach(listener: TransportListener): void {
-    this.#ending.attach(listener);
-  }
-
   async write(bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (!this.isOpen) throw this.#ending.refusal();
+    if (!this.isOpen) throw this.refusal();
     if (this.#socket.writableLength > mostUnsent) {
       const error = portError('port-stuck', this.name, 'it takes no more bytes.');
       this.#end(error);
@@ -87,6 +70,6 @@ export class TcpTransport implements Transport {
 
   /** Reset, not closed in order: what is unsent was meant for a connection that is over. */
   #end(error: OutpostError | undefined): void {
-    if (this.#ending.close(error)) this.#socket.resetAndDestroy();
+    if (this.closeOnce(error)) this.#socket.resetAndDestroy();
   }
 }

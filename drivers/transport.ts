@@ -36,8 +36,8 @@ export interface Transport extends AsyncDisposable {
   write(bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
 }
 
-/** The parts of a transport that every kind shares: one listener, one end. */
-export class Ending {
+/** What every kind of transport shares: one listener, one end. */
+export abstract class TransportBase implements Transport {
   readonly epoch = nextEpoch();
   readonly name: string;
   #listener: TransportListener | undefined;
@@ -59,7 +59,10 @@ export class Ending {
     if (this.#closed) listener.onClosed(this.#closed.error);
   }
 
-  bytes(bytes: Uint8Array): void {
+  abstract write(bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  abstract [Symbol.asyncDispose](): Promise<void>;
+
+  protected arrived(bytes: Uint8Array): void {
     if (this.#closed || bytes.length === 0) return;
     if (this.#listener) this.#listener.onBytes(bytes);
     else if (this.#earlyBytes < mostEarlyBytes) {
@@ -69,7 +72,7 @@ export class Ending {
   }
 
   /** @returns false when it was closed before */
-  close(error: OutpostError | undefined): boolean {
+  protected closeOnce(error: OutpostError | undefined): boolean {
     if (this.#closed) return false;
     this.#closed = { error };
     this.#listener?.onClosed(error);
@@ -77,7 +80,7 @@ export class Ending {
   }
 
   /** What a write on a closed transport is answered with. */
-  refusal(): OutpostError {
+  protected refusal(): OutpostError {
     return new OutpostError('port-lost', `${this.name} is closed.`, { cause: this.#closed?.error });
   }
 }

@@ -7,6 +7,7 @@ import type {
   PipelineBenchOptions,
   SinkBenchOptions,
 } from './bench-row.ts';
+import type { SerialBenchOptions } from './bench-serial.ts';
 import { print, printJson, printTable } from './output.ts';
 
 const examples = `
@@ -16,6 +17,7 @@ Examples:
   outpost bench outbox
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
+  outpost bench serial                       needs a C compiler
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -63,6 +65,20 @@ export const benchCommand = (): Command =>
         .action(async (options: SinkBenchOptions) => {
           const { benchSink } = await import('./bench-sink.ts');
           show(await benchSink(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('serial')
+        .description(
+          'drivers over pseudo terminals: round trip, throughput, eight ports, garbage; beside a program in C',
+        )
+        .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
+        .option('--garbage <MiB>', 'random bytes through each driver’s codec', '1024')
+        .option('--seconds <s>', 'how long eight ports are listened to', '10')
+        .option('--json', 'one JSON array')
+        .action(async (options: SerialBenchOptions) => {
+          const { benchSerial } = await import('./bench-serial.ts');
+          show(await benchSerial(options), options.json ?? false);
         }),
     )
     .addCommand(

@@ -555,7 +555,7 @@ export const errorCodes = {
   'bench-peer': {
     kind: 'config',
     title: 'A program that the bench needs is not here.',
-    hint: 'apt-get install mosquitto postgresql',
+    hint: 'apt-get install mosquitto postgresql gcc libc6-dev',
   },
   'sink-media': {
     kind: 'transient',

@@ -10,8 +10,20 @@ export class Turns {
 
   /** Resolves with the permit; dispose it to let the next one in. */
   async take(): Promise<Disposable> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const free = this.takeNow();
+    if (free) return free;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return this.#permit();
+  }
+
+  /** The permit when nobody waits for it; undefined otherwise. */
+  takeNow(): Disposable | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#permit();
+  }
+
+  #permit(): Disposable {
     let held = true;
     return {
       [Symbol.dispose]: () => {

@@ -52,6 +52,7 @@ function codec(layout: Frame, shapes: readonly Shape[]): Codec<Body, Body> {
   const end = bytesOf(layout.end);
   return framing<Body, Body>({
     limit: layout.limit,
+    ...(start[0] === undefined ? {} : { begins: (byte: number) => byte === start[0] }),
     look: (window) => look(window, layout, start, end, shapes),
     encode: ({ body }) => encode(body, layout, start, end),
   });
@@ -78,13 +79,26 @@ function look(
   if (whole > layout.limit) return bad(1, 'malformed');
   if (window.length < whole) return open;
   const body = window.slice(bodyAt, bodyAt + size);
-  const sound = encode(body, layout, start, end);
-  const differs = sound.findIndex((byte, index) => byte !== window[index]);
-  if (differs < 0) return frame(whole, { body });
+  const checked = checkSize(layout.check.kind);
+  const endAt = bodyAt + size + (layout.check.afterEnd ? 0 : checked);
+  if (!end.every((byte, index) => window[endAt + index] === byte)) return bad(1, 'malformed');
   const checkAt = bodyAt + size + (layout.check.afterEnd ? end.length : 0);
-  const isCheck = differs >= checkAt && differs < checkAt + checkSize(layout.check.kind);
-  return bad(1, isCheck ? 'checksum' : 'malformed');
+  const value = checkOf(window.subarray(0, checkAt), layout, start.length, bodyAt);
+  const isBig = layout.check.order === 'big';
+  let isSound = true;
+  for (let index = 0; index < checked; index += 1)
+    isSound &&= window[checkAt + index] === checkByte(value, index, checked, isBig);
+  return isSound ? frame(whole, { body }) : bad(1, 'checksum');
 }
+
+function checkOf(before: Uint8Array, { check }: Frame, lengthAt: number, bodyAt: number): number {
+  const from = check.covers === 'all' ? 0 : check.covers === 'length' ? lengthAt : bodyAt;
+  return checkValue(check.kind, from === 0 ? before : before.subarray(from));
+}
+
+/** The byte of a check value that stands at `index`. */
+const checkByte = (value: number, index: number, size: number, isBig: boolean): number =>
+  (value >>> ((isBig ? size - 1 - index : index) * 8)) & 0xff;
 
 function bodySize(
   window: Uint8Array,
@@ -132,23 +146,20 @@ function untilEnd(window: Uint8Array, bodyAt: number, { check }: Frame, end: rea
   return 'open';
 }
 
-function encode(
-  body: Uint8Array,
-  { length, check }: Frame,
-  start: readonly number[],
-  end: readonly number[],
-): Uint8Array {
+function encode(body: Uint8Array, layout: Frame, start: readonly number[], end: readonly number[]): Uint8Array {
+  const { length, check } = layout;
+  const bodyAt = start.length + length.size;
+  const checked = checkSize(check.kind);
+  const bytes = new Uint8Array(bodyAt + body.length + checked + end.length);
+  bytes.set(start);
   const counted = body.length + length.adds;
-  const field = length.size === 0 ? [] : length.size === 1 ? [counted & 0xff] : [counted >> 8, counted & 0xff];
-  const head = [...start, ...(length.order === 'little' ? field.toReversed() : field)];
-  const before = Uint8Array.from([...head, ...body, ...(check.afterEnd ? end : [])]);
-  const from = { all: 0, length: start.length, body: head.length }[check.covers];
-  const value = checkValue(check.kind, before.subarray(from));
-  const size = checkSize(check.kind);
-  const bytes = Array.from({ length: size }, (_unused, index) => Math.floor(value / 256 ** index) & 0xff);
-  return Uint8Array.from([
-    ...before,
-    ...(check.order === 'big' ? bytes.toReversed() : bytes),
-    ...(check.afterEnd ? [] : end),
-  ]);
+  if (length.size === 1) bytes[start.length] = counted;
+  if (length.size === 2) new DataView(bytes.buffer).setUint16(start.length, counted, length.order === 'little');
+  bytes.set(body, bodyAt);
+  const checkAt = bodyAt + body.length + (check.afterEnd ? end.length : 0);
+  bytes.set(end, bodyAt + body.length + (check.afterEnd ? 0 : checked));
+  const value = checkOf(bytes.subarray(0, checkAt), layout, start.length, bodyAt);
+  for (let index = 0; index < checked; index += 1)
+    bytes[checkAt + index] = checkByte(value, index, checked, check.order === 'big');
+  return bytes;
 }

@@ -37,6 +37,7 @@ export function hostCodec(): Codec<Response, Request> {
   return framing<Response, Request>({
     limit: longest,
     look: (window) => lookAtResponse(window, asked),
+    begins: (byte) => (asked ? byte === asked.unit : byte > 0 && byte <= 247),
     encode(request) {
       asked = request;
       return encodeRequest(request);

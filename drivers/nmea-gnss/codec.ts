@@ -23,27 +23,23 @@ const [dollar, bang, star, cr, lf, blank] = [0x24, 0x21, 0x2a, 0x0d, 0x0a, 0x20]
 
 /** Both sides speak alike. @param unchecked take sentences that have no checksum */
 export const sentenceCodec = (unchecked = false): Codec<Sentence, Sentence> =>
-  framing({ limit: longest, look: (window) => look(window, unchecked), encode });
+  framing({
+    limit: longest,
+    look: (window) => look(window, unchecked),
+    encode,
+    begins: (byte) => beginnings[byte] === 1,
+  });
 
 function look(window: Uint8Array, unchecked: boolean): Look<Sentence> {
   const first = window[0];
   if (first === dollar || first === bang) return lookAtSentence(window, unchecked);
   const binary = binaryFrames.find(({ sync }) => sync[0] === first);
   if (binary) return lookAtBinary(window, binary);
-  return skipTo(window);
-}
-
-/** Line ends between sentences are no garbage. */
-function skipTo(window: Uint8Array): Look<Sentence> {
+  // line ends between sentences are no garbage
   let at = 0;
   while (at < window.length && (window[at] === cr || window[at] === lf)) at += 1;
-  if (at > 0) return frame(at, undefined);
-  while (at < window.length && !begins(window[at] as number)) at += 1;
-  return bad(at, 'garbage');
+  return frame(at, undefined);
 }
-
-const begins = (byte: number): boolean =>
-  byte === dollar || byte === bang || byte === cr || byte === lf || binaryFrames.some(({ sync }) => sync[0] === byte);
 
 function lookAtSentence(window: Uint8Array, unchecked: boolean): Look<Sentence> {
   let sum = 0;
@@ -152,6 +148,9 @@ const binaryFrames: readonly BinaryFrame[] = [
       (whole.at(-4) as number) * 256 + (whole.at(-3) as number),
   },
 ];
+
+const beginnings = new Uint8Array(256);
+for (const byte of [dollar, bang, cr, lf, ...binaryFrames.map(({ sync }) => sync[0] as number)]) beginnings[byte] = 1;
 
 function lookAtBinary(window: Uint8Array, first: BinaryFrame): Look<Sentence> {
   if (first.sync.length > 1 && window.length < 2) return open;

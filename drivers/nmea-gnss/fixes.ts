@@ -8,7 +8,7 @@
  * line was joined in its middle, and is not told.
  */
 import type { Sentence } from './codec.ts';
-import type { fixModes, fixQualities } from './manifest.ts';
+import { type fixModes, fixQualities } from './manifest.ts';
 import { type CivilDate, type Place, type Statement, statementOf } from './sentences.ts';
 
 export interface Fix {
@@ -36,17 +36,6 @@ interface Moment {
   last: string;
 }
 
-const qualityNames: readonly (typeof fixQualities)[number][] = [
-  'none',
-  'gnss',
-  'dgnss',
-  'pps',
-  'rtk-fixed',
-  'rtk-float',
-  'estimated',
-  'manual',
-  'simulated',
-];
 const dayMs = 86_400_000;
 
 export class Fixes {
@@ -126,7 +115,7 @@ export class Fixes {
     return {
       timeMs: this.#timeOf(moment),
       mode: place ? modeOf(moment.gsaMode, pick('altitude')) : 'none',
-      quality: quality === undefined ? undefined : qualityNames[quality],
+      quality: quality === undefined ? undefined : fixQualities[quality],
       place,
       altitude: isValid ? pick('altitude') : undefined,
       speed: isValid ? pick('speed') : undefined,

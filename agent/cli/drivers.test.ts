@@ -1,0 +1,171 @@
+/** `outpost drivers` and `outpost simulate NAME`, as a person and a script use them. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { assetPath, programCommand } from '#agent/core/program.ts';
+import { describeWith, needsData, needsProgram } from '#agent/testing/require.ts';
+import { testData } from '#agent/testing/testdata.ts';
+
+let folder: string;
+beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'outpost-drivers-'))));
+afterEach(async () => await rm(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const [program, ...leading] = programCommand();
+async function outpost(...words: readonly string[]): Promise<Ended> {
+  return await promisify(execFile)(program, [...leading, ...words], { maxBuffer: 64 * 1024 ** 2 }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (failed: Ended) => failed,
+  );
+}
+const linesOf = ({ stdout }: Ended): Record<string, unknown>[] =>
+  stdout
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe('drivers', () => {
+  it('are listed, and described as a Thing Model', async () => {
+    const names = (JSON.parse((await outpost('drivers', 'list', '--json')).stdout) as { name: string }[]).map(
+      ({ name }) => name,
+    );
+    expect(names).toEqual(expect.arrayContaining(['nmea-gnss', 'modbus-rtu', 'framed']));
+    for (const name of names) {
+      const model = JSON.parse((await outpost('drivers', 'describe', name, '--json')).stdout) as Record<
+        string,
+        unknown
+      >;
+      expect(model).toMatchObject({ '@type': 'tm:ThingModel', id: `urn:outpost:driver:${name}` });
+    }
+    expect(await outpost('drivers', 'describe', 'nobody')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('nmea-gnss') as string,
+    });
+  });
+
+  it('decode a recording with noise in it, from a file and from stdin', async () => {
+    const file = join(folder, 'recorded');
+    await writeFile(
+      file,
+      '# noise\r\n$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A\r\n$GPZDA,201530.00,04,07,2002,00,00*61\r\n',
+    );
+    const decoded = await outpost('drivers', 'decode', 'nmea-gnss', file, '--json');
+    expect(linesOf(decoded)).toMatchObject([
+      { type: 'rejected', reason: 'garbage' },
+      { type: 'rejected', reason: 'checksum' },
+      { type: 'message', message: { formatter: 'RMC' } },
+      {
+        type: 'fix',
+        time: '1994-03-23T12:35:19.000Z',
+        lat: 48.1173,
+        lon: 11.516_666_667,
+        altMsl: null,
+        mode: '2d',
+        satellitesUsed: 0,
+        speed: 11.5236,
+        course: 84.4,
+      },
+    ]);
+    expect(await outpost('drivers', 'decode', 'nmea-gnss', join(folder, 'none'))).toMatchObject({ code: 3 });
+    expect(await outpost('drivers', 'decode', 'framed', file, '--options', '{"messages":[]}')).toMatchObject({
+      code: 3,
+      stderr: expect.stringContaining('needs one at least') as string,
+    });
+  });
+
+  it('begin from the template, under their own name and in the registry', async () => {
+    const drivers = join(folder, 'drivers');
+    await mkdir(drivers);
+    await writeFile(join(drivers, 'registry.ts'), await readFile(assetPath('drivers', 'registry.ts'), 'utf8'));
+    const made = await outpost('drivers', 'new', 'door-bell', '--folder', drivers);
+    expect(made.code).toBe(0);
+    expect(await readFile(join(drivers, 'registry.ts'), 'utf8')).toContain("import('./door-bell/driver.ts')");
+    expect(await readFile(join(drivers, 'door-bell/manifest.ts'), 'utf8')).toContain("name: 'door-bell'");
+    expect(await readFile(join(drivers, 'door-bell/door-bell.test.ts'), 'utf8')).toContain(
+      'describeDriver(driver, vectors)',
+    );
+    expect((await outpost('drivers', 'new', 'door-bell', '--folder', drivers)).code).toBe(3);
+    expect((await outpost('drivers', 'new', 'Door Bell', '--folder', drivers)).code).toBe(3);
+    expect((await outpost('drivers', 'new', 'nmea-gnss', '--folder', drivers)).code).toBe(3);
+  });
+
+  it('say what is wrong with a port and an action', async () => {
+    expect(await outpost('drivers', 'probe', 'nmea-gnss', '--port', 'ttyUSB0')).toMatchObject({ code: 3 });
+    expect(await outpost('drivers', 'probe', 'nmea-gnss', '--port', '/dev/surely-not-there')).toMatchObject({
+      code: 4,
+    });
+    const unlock = [
+      'do',
+      'modbus-rtu',
+      'unlock',
+      '--port',
+      '/dev/surely-not-there',
+      '--options',
+      '{"map":"door-lock"}',
+    ];
+    expect(await outpost('drivers', ...unlock)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--yes') as string,
+    });
+    expect((await outpost('drivers', ...unlock, '--yes')).code).toBe(4);
+  });
+});
+
+describeWith('a simulated device', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
+  it('is probed, watched and worked from the command line', async () => {
+    const port = join(folder, 'lock');
+    const device = spawn(
+      program,
+      [...leading, 'simulate', 'modbus-rtu', '--port', port, '--options', '{"map":"door-lock"}', '--json'],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    try {
+      await once(device.stdout, 'data');
+      const line = ['--port', port, '--options', '{"map":"door-lock"}'];
+      expect(linesOf(await outpost('drivers', 'probe', 'modbus-rtu', ...line, '--json'))).toEqual([
+        { driver: 'modbus-rtu', identity: { model: 'Door lock with feedback' } },
+      ]);
+      expect(linesOf(await outpost('drivers', 'do', 'modbus-rtu', 'unlock', ...line, '--yes', '--json'))).toEqual([
+        { action: 'unlock', status: 'acknowledged' },
+      ]);
+      const watched = linesOf(await outpost('drivers', 'watch', 'modbus-rtu', ...line, '--seconds', '2', '--json'));
+      expect(watched.find(({ property }) => property === 'bolt')).toMatchObject({
+        type: 'reading',
+        value: 'withdrawn',
+      });
+      expect(await outpost('drivers', 'do', 'modbus-rtu', 'dance', ...line)).toMatchObject({ code: 1 });
+      expect(await outpost('drivers', 'probe', 'framed', '--port', port)).toMatchObject({ code: 3 });
+    } finally {
+      device.kill('SIGTERM');
+      if (device.exitCode === null && device.signalCode === null) await once(device, 'exit');
+    }
+  });
+});
+
+describeWith('recorded receivers', [needsData('gpsd')], () => {
+  it('give one line a moment', async () => {
+    const fixes = linesOf(
+      await outpost('drivers', 'decode', 'nmea-gnss', testData('gpsd', 'mt3339.log'), '--json'),
+    ).filter(({ type }) => type === 'fix');
+    expect(fixes).toHaveLength(30);
+    expect(fixes[0]).toMatchObject({
+      type: 'fix',
+      time: '2015-04-13T20:26:40.000Z',
+      lat: 44.068_843_333,
+      lon: -121.314_191_667,
+      altMsl: 1_127.7,
+      mode: '3d',
+      satellitesUsed: 10,
+    });
+  });
+});
