@@ -55,14 +55,17 @@ async function checkConfig(file: string | undefined, { profile, json }: Options)
   print(`\n${result.file ?? `Defaults alone: there is neither ${searchedFiles.join(' nor ')}`}: it can be used.`);
 }
 
-/** As read, and found wanting too when a file that it names is not there. */
+/** As read, and found wanting too when a file or an action that it names is not there. */
 async function readWithFiles(options: LoadOptions): Promise<ReadResult> {
-  const [{ placed, readConfig }, { fileComplaints }] = await Promise.all([
+  const [{ placed, readConfig }, { fileComplaints }, { deviceComplaints }] = await Promise.all([
     import('#config/load.ts'),
     import('./check-files.ts'),
+    import('./check-devices.ts'),
   ]);
   const result = await readConfig(options);
-  const complaints = result.ok ? await fileComplaints(result.config) : [];
+  const complaints = result.ok
+    ? [...(await fileComplaints(result.config)), ...(await deviceComplaints(result.config))]
+    : [];
   if (!result.ok || complaints.length === 0) return result;
   const problems = complaints.map((complaint) => placed(complaint, result.originOf(complaint.path)));
   return { ok: false, file: result.file, problems };

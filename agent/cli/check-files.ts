@@ -16,10 +16,16 @@ export async function fileComplaints({ voice, power }: Pick<Config, 'voice' | 'p
       return [{ path: ['voice', 'announcements', index, 'file', language], message: read, hint }];
     }),
   );
+  const unsaid = voice.announcements.flatMap((each, index) =>
+    each.with.length > 0 || voice.languages.some((language) => each.file[language] ?? each.text[language])
+      ? []
+      : [{ path: ['voice', 'announcements', index], message: `says nothing in ${voice.languages.join(' or ')}` }],
+  );
   const [program] = power.command;
   const isMissing = program?.includes('/') === true && !(await isRunnable(program));
   return [
     ...(await Promise.all(recordings)).flat(),
+    ...unsaid,
     ...(isMissing ? [{ path: ['power', 'command', 0], message: `${program} is no program that can be run` }] : []),
   ];
 }

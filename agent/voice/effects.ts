@@ -3,7 +3,7 @@
  * first byte, and tried until the device has said yes, also after a restart.
  *
  *   begin --owed--> file --start--> peripheral ... end --yes--> settled
- *                                                     \--no--> tried again every two seconds, and a health entry
+ *                                                     \--no--> tried again, and a health entry
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { untilAborted } from '#agent/core/abort.ts';
@@ -37,7 +37,9 @@ const owedSchema = z.array(
 );
 type Owed = z.infer<typeof owedSchema>[number];
 
-const againEveryMs = 2_000;
+const againAfterMs = 2_000;
+/** A device may be gone for days. */
+const mostWaitMs = 60_000;
 
 export class Effects {
   readonly #options: EffectsOptions;
@@ -96,14 +98,17 @@ export class Effects {
   /** A service: tries what is still owed, until aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
+    let waitMs = againAfterMs;
     while (!signal.aborted) {
-      await Promise.race([this.#settleAll(), untilAborted(signal)]);
-      await clock.sleep(againEveryMs, signal).catch(() => undefined);
+      const due = [...this.#owed.keys()].filter((key) => !this.#held.has(key));
+      waitMs = due.length === 0 ? againAfterMs : Math.min(waitMs * 2, mostWaitMs);
+      await Promise.race([this.#settleAll(due), untilAborted(signal)]);
+      await clock.sleep(due.length === 0 ? againAfterMs : waitMs / 2, signal).catch(() => undefined);
     }
   }
 
-  async #settleAll(): Promise<void> {
-    for (const key of this.#owed.keys()) if (!this.#held.has(key) && (await this.#settle(key))) await this.#write();
+  async #settleAll(keys: readonly string[]): Promise<void> {
+    for (const key of keys) if (!this.#held.has(key) && (await this.#settle(key))) await this.#write();
   }
 
   async #start(peripheral: string, { action, args }: Effect['start']): Promise<void> {
@@ -120,7 +125,8 @@ export class Effects {
     const outcome = await this.#try(peripheral, action, args);
     const subject = `peripheral/${peripheral}`;
     if (outcome.status === 'acknowledged') {
-      this.#owed.delete(key);
+      // another announcement may have switched it on meanwhile, and owes it again
+      if (this.#owed.get(key) === owed) this.#owed.delete(key);
       this.#options.health.clear('voice-effect', subject);
       return true;
     }

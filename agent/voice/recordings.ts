@@ -31,6 +31,7 @@ export class Recordings {
   readonly #config: Pick<VoiceConfig, 'voices' | 'speed'>;
   readonly #folder: string;
   readonly #clock: Clock;
+  readonly #used = new Set<string>();
 
   constructor(config: Pick<VoiceConfig, 'voices' | 'speed'>, folder: string, clock: Clock) {
     this.#config = config;
@@ -38,11 +39,19 @@ export class Recordings {
     this.#clock = clock;
   }
 
-  /** An empty folder: what an older configuration said is forgotten. */
-  async begin(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o750 });
-    const old = (await readdir(this.#folder)).filter((name) => name.endsWith('.wav'));
-    for (const name of old) await rm(join(this.#folder, name), { force: true });
+  /** @returns why nothing can be kept: recordings at their own loudness are played all the same */
+  async begin(): Promise<string | undefined> {
+    return await mkdir(this.#folder, { recursive: true, mode: 0o750 }).then(
+      () => undefined,
+      (thrown: unknown) => `${this.#folder} cannot be used: ${messageOf(thrown)}`,
+    );
+  }
+
+  /** What an older configuration said goes; what was asked for since the start stays, for the disk may be full tomorrow. */
+  async forgetOthers(): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    const others = names.filter((name) => name.includes('.wav') && !this.#used.has(name.split(/[-.]/)[0] ?? ''));
+    for (const name of others) await rm(join(this.#folder, name), { force: true });
   }
 
   /** @returns the file to play, or why there is none */
@@ -50,6 +59,7 @@ export class Recordings {
     const source = saying.is === 'file' ? await readRecording(saying.path) : await this.#speak(saying, signal);
     if (typeof source === 'string') return source;
     const { bytes, wave, path, key } = source;
+    this.#used.add(key);
     if (percent === 100) return { path, lengthMs: wave.lengthMs };
     const scaled = join(this.#folder, `${key}-${percent}.wav`);
     try {

@@ -1,12 +1,14 @@
-/** espeak-ng, for real: what it speaks has sound, of a plausible length, in both languages. */
+/** espeak-ng and aplay, for real: what is spoken has sound, of a plausible length, in both languages, and can be played. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock as clock } from '#agent/core/clock.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
+import { tone } from '#agent/testing/tone.ts';
 import { parseConfig } from '#config/load.ts';
+import { Player } from './player.ts';
 import { Recordings, type Recording, type Saying } from './recordings.ts';
 import { peakOf, readWave } from './wave.ts';
 
@@ -64,6 +66,23 @@ describeWith('a text', [needsProgram('espeak-ng')], () => {
       expect(existsSync(join(folder, 'pwned'))).toBe(false);
     },
   );
+});
+
+describeWith('aplay', [needsProgram('aplay', 'alsa-utils')], () => {
+  const play = async (device: string): Promise<string | undefined> => {
+    const path = join(folder, 'tone.wav');
+    await writeFile(path, tone({ seconds: 0.1, peak: 0.5 }));
+    const { voice } = parseConfig({ voice: { device } });
+    return await new Player({ config: voice, clock }).play({ path, lengthMs: 100 }, never);
+  };
+
+  it('takes our files, on ALSA’s device that makes no sound', async () => {
+    expect(await play('null')).toBeUndefined();
+  });
+
+  it('says why it does not play', async () => {
+    expect(await play('no-such-device')).toMatch(/^aplay ended with 1: /);
+  });
 });
 
 it('a voice that is none is a fault, and names itself', async () => {

@@ -388,6 +388,39 @@ describe('a siren', () => {
     expect(rig.health.entries()).toEqual([]);
   });
 
+  it('of an alarm stays on when that of what it broke off is switched off late', async () => {
+    const heard: string[] = [];
+    let offs = 0;
+    let releaseFirst: () => void = () => undefined;
+    const first = new Promise<void>((resolve) => (releaseFirst = resolve));
+    await using rig = await rigOf(
+      [
+        { id: 'info', with: [siren] },
+        { id: 'alarm', with: [siren], priority: 'alarm' },
+      ],
+      {},
+      {
+        act: async (_peripheral, _action, { on }) => {
+          heard.push(String(on));
+          if (on === false && (offs += 1) === 1) await first;
+          return { status: 'acknowledged' };
+        },
+      },
+    );
+    await player.hold();
+    const info = rig.say({ id: 'info' });
+    await started('info');
+    const alarm = rig.say({ id: 'alarm' });
+    await started('alarm');
+    releaseFirst();
+    await clock.sleep(20);
+    expect(rig.voice.view().owed).toBe(1);
+    await player.release();
+    expect(await Promise.all([alarm, info])).toEqual(['played', 'played']);
+    expect(heard).toEqual(['true', 'false', 'true', 'false', 'true', 'false']);
+    expect(rig.voice.view().owed).toBe(0);
+  });
+
   it('that a killed agent left on is switched off by the next one', async () => {
     const act = async (): Promise<{ status: string }> => await Promise.resolve({ status: 'unknown' });
     const killed = await rigOf([{ id: 'a', with: [siren] }], {}, { act });

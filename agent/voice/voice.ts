@@ -76,8 +76,8 @@ const capacity = 64;
 const mostCharacters = 500;
 const freeTextExpiryMs = 60_000;
 const lookAgainMs = 60_000;
-/** For sirens and strobes when the agent ends: it must not take long. */
-const lastMomentMs = 3_000;
+/** For sirens and strobes when an alarm waits, or the agent ends. */
+const lastMomentMs = 2_000;
 const endWithinMs = 10_000;
 const subject = 'voice';
 
@@ -241,7 +241,8 @@ export class Voice {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    await this.#recordings.begin();
+    const folder = await this.#recordings.begin();
+    if (folder !== undefined) this.#fall(folder);
     await this.#effects.load();
     const stop = new AbortController();
     using _listening = onAbort(signal, () => stop.abort());
@@ -266,6 +267,7 @@ export class Voice {
         if (typeof prepared === 'string' && !signal.aborted) this.#fall(prepared);
       }
     }
+    if (!signal.aborted) await this.#recordings.forgetOthers();
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -312,7 +314,7 @@ export class Voice {
     const fault = await this.#say(item, stop.signal);
     await pause(clock, startedAtMs + item.least - clock.monoMs(), stop.signal);
     stop.abort();
-    await this.#effects.end(item.with, signal.aborted ? lastMomentMs : endWithinMs);
+    await this.#effects.end(item.with, broken === undefined ? endWithinMs : lastMomentMs);
     this.#current = undefined;
     const ending = broken ?? (fault === undefined ? 'played' : 'silent');
     log.info('An announcement ended.', { announcement: item.id, ending });
