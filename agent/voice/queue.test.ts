@@ -30,15 +30,25 @@ describe('the queue', () => {
 
   it('holds the same once, no more than its capacity, and nothing that is too late', () => {
     const queue = new AnnouncementQueue<Queued>(3);
-    expect(queue.offer(item('a', 'warning', 100))).toBe(true);
-    expect(queue.offer(item('a', 'alarm', 100))).toBe(false);
+    expect(queue.offer(item('a', 'warning', 100)).isTaken).toBe(true);
+    expect(queue.offer(item('a', 'alarm', 100)).isTaken).toBe(false);
     queue.offer(item('b', 'information', 50));
     queue.offer(item('c', 'information', 300));
-    expect(queue.offer(item('d', 'alarm'))).toBe(false);
+    expect(queue.offer(item('d', 'information'))).toEqual({ isTaken: false });
     const { next, expired } = queue.take(100);
     expect(next?.id).toBe('c');
     expect(expired.map(({ id }) => id)).toEqual(['a', 'b']);
     expect(queue.size).toBe(0);
+  });
+
+  it('that is full takes an alarm for what is less urgent', () => {
+    const queue = new AnnouncementQueue<Queued>(2);
+    queue.offer(item('w', 'warning'));
+    queue.offer(item('i', 'information'));
+    expect(queue.offer(item('a', 'alarm'))).toMatchObject({ isTaken: true, displaced: { id: 'i' } });
+    expect(queue.offer(item('b', 'alarm'))).toMatchObject({ isTaken: true, displaced: { id: 'w' } });
+    expect(queue.offer(item('c', 'alarm'))).toEqual({ isTaken: false });
+    expect(emptied(queue)).toEqual(['a', 'b']);
   });
 
   it('never gives a lower priority before a higher one, whatever comes', () => {

@@ -27,12 +27,16 @@ export class AnnouncementQueue<T extends Queued> {
     return this.#waiting.some((each) => each.id === id);
   }
 
-  /** @returns false when it is full, or the same waits already */
-  offer(item: T): boolean {
-    if (this.has(item.id) || this.#waiting.length >= this.#capacity) return false;
-    const before = this.#waiting.filter(({ priority }) => rank[priority] >= rank[item.priority]);
-    this.#waiting = [...before, item, ...this.#waiting.filter((each) => !before.includes(each))];
-    return true;
+  /** When it is full, what is less urgent makes room. */
+  offer(item: T): { readonly isTaken: boolean; readonly displaced?: T } {
+    if (this.has(item.id)) return { isTaken: false };
+    const isFull = this.#waiting.length >= this.#capacity;
+    const last = this.#waiting.at(-1);
+    if (isFull && (!last || rank[last.priority] >= rank[item.priority])) return { isTaken: false };
+    const kept = isFull ? this.#waiting.slice(0, -1) : this.#waiting;
+    const before = kept.filter(({ priority }) => rank[priority] >= rank[item.priority]);
+    this.#waiting = [...before, item, ...kept.slice(before.length)];
+    return { isTaken: true, ...(isFull && last ? { displaced: last } : {}) };
   }
 
   /** The next one; what came too late goes out beside it. */

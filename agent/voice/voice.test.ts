@@ -11,7 +11,8 @@ import { StandInPlayer } from '#agent/testing/stand-in-player.ts';
 import { tone } from '#agent/testing/tone.ts';
 import type { ConfigInput } from '#config/load.ts';
 import { parseConfig } from '#config/load.ts';
-import { type Announcement, type Ending, Voice, type VoiceOptions } from './voice.ts';
+import type { Announcement, Ending } from './announcement.ts';
+import { Voice, type VoiceOptions } from './voice.ts';
 import { peakOf, readWave } from './wave.ts';
 
 type VoiceInput = NonNullable<ConfigInput['voice']>;
@@ -164,6 +165,25 @@ describe('the queue', () => {
   it('refuses what is not known', async () => {
     await using rig = await rigOf([{ id: 'a' }]);
     expect(rig.voice.announce({ id: 'b' })).toMatchObject({ status: 'refused' });
+  });
+
+  it('takes a text of somebody who speaks through the device, within bounds', async () => {
+    await using rig = await rigOf([{ id: 'a' }]);
+    expect(rig.voice.announce({ text: { en: 'x'.repeat(501) }, priority: 'warning' })).toMatchObject({
+      status: 'refused',
+    });
+    expect(rig.voice.announce({ text: { zh: ' ' }, priority: 'warning' })).toEqual({
+      status: 'refused',
+      reason: 'There is nothing to say.',
+    });
+    await player.hold();
+    const first = rig.say({ id: 'a' });
+    await started('a');
+    const words = 'the words themselves';
+    expect(rig.voice.announce({ text: { en: words }, priority: 'warning' })).toMatchObject({ status: 'queued' });
+    expect(JSON.stringify(rig.voice.view())).not.toContain(words);
+    await player.release();
+    expect(await first).toBe('played');
   });
 
   it('says each language as often as is asked', async () => {
