@@ -1,4 +1,5 @@
 /** One thing to be said: of the configuration, or a text of somebody who speaks through the device. */
+import { randomId } from '#agent/core/ids.ts';
 import type { Priority, SpokenLanguage } from '#config/voice.ts';
 import type { AnnouncementConfig, VoiceConfig } from '#config/schema.ts';
 import type { Effect } from './effects.ts';
@@ -30,7 +31,6 @@ export interface Item extends Queued {
 const mostCharacters = 500;
 const freeExpiryMs = 60_000;
 const freeMostMs = 120_000;
-let freeTexts = 0;
 
 /** In each language a recording, or else a text. */
 export const sayingsOf = (
@@ -72,10 +72,9 @@ function freeItem(
     .filter((each) => each.text !== '')
     .map(({ language, text: said }): Saying => ({ is: 'text', text: said, language, isKept: false }));
   if (sayings.length === 0) return 'There is nothing to say.';
-  freeTexts += 1;
   return {
     // not the words: ids are logged
-    id: `text ${freeTexts}`,
+    id: `text ${randomId().slice(0, 8)}`,
     priority,
     repeat: 1,
     least: 0,

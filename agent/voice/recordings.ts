@@ -26,6 +26,7 @@ export interface Recording {
 /** Ten minutes in stereo at 48 kHz; more is a mistake. */
 const mostBytes = 120 * 1_024 * 1_024;
 const speakWithinMs = 20_000;
+const once = 'once';
 
 export class Recordings {
   readonly #config: Pick<VoiceConfig, 'voices' | 'speed'>;
@@ -49,9 +50,18 @@ export class Recordings {
 
   /** What an older configuration said goes; what was asked for since the start stays, for the disk may be full tomorrow. */
   async forgetOthers(): Promise<void> {
+    await this.#forget((name) => !this.#used.has(name.split(/[-.]/)[0] ?? ''));
+  }
+
+  /** What somebody said through the device is nobody's to find. */
+  async forgetOnce(): Promise<void> {
+    await this.#forget((name) => name.split(/[-.]/)[0] === once);
+  }
+
+  async #forget(isForgotten: (name: string) => boolean): Promise<void> {
     const names = await readdir(this.#folder).catch(() => []);
-    const others = names.filter((name) => name.includes('.wav') && !this.#used.has(name.split(/[-.]/)[0] ?? ''));
-    for (const name of others) await rm(join(this.#folder, name), { force: true });
+    for (const name of names.filter((each) => each.includes('.wav') && isForgotten(each)))
+      await rm(join(this.#folder, name), { force: true });
   }
 
   /** @returns the file to play, or why there is none */
@@ -73,7 +83,7 @@ export class Recordings {
   async #speak(saying: Saying & { is: 'text' }, signal: AbortSignal): Promise<Source | string> {
     const { voices, speed } = this.#config;
     const voice = voices[saying.language];
-    const key = saying.isKept ? keyOf(voice, String(speed), saying.text) : 'once';
+    const key = saying.isKept ? keyOf(voice, String(speed), saying.text) : once;
     const path = join(this.#folder, `${key}.wav`);
     if (!saying.isKept || !(await exists(path))) {
       const fresh = `${path}.new`;

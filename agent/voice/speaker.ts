@@ -109,6 +109,7 @@ export class Speaker {
     await this.#effects.begin(item.with);
     const fault = await this.#sayAll(item, signal);
     await pause(clock, startedAtMs + item.least - clock.monoMs(), signal);
+    if (item.sayings.some((saying) => saying.is === 'text' && !saying.isKept)) await this.#recordings.forgetOnce();
     await this.#effects.end(item.with, signal.aborted ? lastMomentMs : endWithinMs);
     if (!signal.aborted && item.sayings.length > 0) {
       if (fault === undefined) this.#rise();

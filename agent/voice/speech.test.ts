@@ -1,8 +1,8 @@
 /** espeak-ng and aplay, for real: what is spoken has sound, of a plausible length, in both languages, and can be played. */
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock as clock } from '#agent/core/clock.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
@@ -57,6 +57,18 @@ describeWith('a text', [needsProgram('espeak-ng')], () => {
     const quiet = await speak(text('Good evening.', 'en'), 25);
     expect(quiet.lengthMs).toBe(loud.lengthMs);
     expect(quiet.peak / loud.peak).toBeCloseTo(0.25, 2);
+  });
+
+  it('of somebody who speaks through the device is not kept', async () => {
+    const recordings = new Recordings(parseConfig({}).voice, folder, clock);
+    const prepared = await recordings.prepare(text('Only once.', 'en', false), 50, never);
+    expect(typeof prepared === 'string' ? '' : basename(prepared.path)).toBe('once-50.wav');
+    const kept = await recordings.prepare(text('Always.', 'en'), 50, never);
+    await recordings.forgetOnce();
+    expect((await readdir(folder)).filter((name) => name.startsWith('once'))).toEqual([]);
+    expect(typeof kept !== 'string' && existsSync(kept.path)).toBe(true);
+    await new Recordings(parseConfig({}).voice, folder, clock).forgetOthers();
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it.each(['--help', '-w /dev/null', `$(touch FOLDER/pwned)`, '`touch FOLDER/pwned`; touch FOLDER/pwned', '"\'\\'])(
