@@ -21,6 +21,7 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
     case 'media':
     case 'reading':
     case 'peripheral':
+    case 'upload':
       return undefined;
   }
 }
@@ -40,6 +41,7 @@ export function placeOf(event: Event): string | undefined {
     case 'media':
     case 'reading':
     case 'peripheral':
+    case 'upload':
       return undefined;
   }
 }

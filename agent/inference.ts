@@ -19,6 +19,7 @@ import type { Frame } from '#agent/domain/frame.ts';
 import { frameFormat } from '#models/model.ts';
 import type { AskPicture, Configure, FromChild, ToChild } from '#agent/vision/protocol.ts';
 import { type DetectedFrame, RemoteDetector } from '#agent/vision/remote-detector.ts';
+import { checkProcessor } from '#agent/vision/processor.ts';
 import { RecentTracks } from '#agent/vision/recent-tracks.ts';
 import { hidingScore } from '#agent/vision/detection-thread.ts';
 import { Tracker } from '#agent/vision/tracker/tracker.ts';
@@ -101,6 +102,7 @@ class Eye {
 
   async run(signal: AbortSignal): Promise<void> {
     const { model, vision, cameras, frames } = this.#configure;
+    checkProcessor();
     const opening = RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels });
     // Cameras open while the model loads; what it throws is thrown where it is needed.
     opening.catch(() => undefined);
@@ -278,7 +280,7 @@ class Eye {
       const pids = [...this.#cameras.values()].flatMap(({ stats }) => [...stats.pids]);
       this.#agent.send({
         type: 'stats',
-        rssBytes: process.memoryUsage.rss(),
+        rssBytes: residentBytes(process.pid),
         ffmpegRssBytes: pids.reduce((sum, pid) => sum + residentBytes(pid), 0),
         cameras,
       });

@@ -38,6 +38,7 @@ const isTest = ({ path }: Source): boolean =>
   path.startsWith('agent/scenarios/') ||
   path.startsWith('agent/faults/') ||
   /^drivers\/conformance(\.ts$|\/)/.test(path) ||
+  path.startsWith('packaging/binary/') ||
   path.startsWith('.config/');
 const product = sources.filter((source) => !isTest(source));
 
@@ -129,7 +130,7 @@ const owned: readonly (readonly [what: RegExp, owner: RegExp])[] = [
   // the library's switches and the folders that the system names; each file says why
   [
     /\bprocess\.env\b/,
-    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/program\.ts$|^packaging\//,
+    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/program\.ts$|^agent\/core\/notify\.ts$|^packaging\//,
   ],
   [/\bconsole\./, /^packaging\//],
   [/\bas any\b|: any\b|@ts-ignore|@ts-expect-error/, /^$/],

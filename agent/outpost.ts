@@ -3,25 +3,31 @@
  *
  *   peripherals -> reading rules -.
  *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
- *                                  '-> voice -> peripherals      peripherals -> power -> peripherals, the end
+ *         -> evidence -> uploads    '-> voice -> peripherals      peripherals -> power -> peripherals, the end
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilAborted } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
-import { toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
+import { residentBytes } from '#agent/core/resident.ts';
+import type { ServiceManager } from '#agent/core/notify.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
-import { type Answers, serveStatus, socketPath } from '#agent/console/socket.ts';
+import { type Organ, unwatched, watchdogService } from '#agent/core/watchdog.ts';
+import { type Answers, askStatus, serveStatus, socketPath } from '#agent/console/socket.ts';
 import type { Event } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
+import { Pace } from '#agent/evidence/pace.ts';
+import { byLane, byPut, Uploads, type UploadsStatus } from '#agent/evidence/upload.ts';
 import { Intake } from '#agent/outbox/intake.ts';
 import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
+import type { Identity } from '#agent/trust/identity.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
 import type { WaitingChild } from '#agent/vision/waiting-child.ts';
@@ -50,6 +56,10 @@ export interface OutpostOptions {
   readonly log: Log;
   /** An inference child that was started beforehand. */
   readonly child?: WaitingChild | undefined;
+  /** systemd, where it started us. */
+  readonly manager?: ServiceManager | undefined;
+  /** The device's own key, or why it has none. */
+  readonly identity?: Identity | OutpostError | undefined;
   readonly onEvents?: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -57,6 +67,8 @@ export interface OutpostOptions {
 
 export interface Status {
   readonly device: string;
+  /** Thumbprint of the device's key (RFC 7638); undefined without one. */
+  readonly kid: string | undefined;
   readonly version: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -73,6 +85,8 @@ export interface Status {
   readonly outbox: Outbox['state'];
   readonly uplink: Uplink['status'];
   readonly evidence: { readonly pictures: number; readonly bytes: number; readonly removed: number } | undefined;
+  /** Undefined: pictures stay on the device. */
+  readonly upload: (UploadsStatus & { readonly bytesPerSecond: number | undefined }) | undefined;
   readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
 }
 
@@ -88,6 +102,10 @@ interface Opened {
   readonly evidence: Evidence | undefined;
   readonly doubts: Doubts;
 }
+/** A store of 2 GiB that was damaged is read through on a slow card. */
+const openingLimitMs = 600_000;
+/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
+const childLimitMs = 90_000;
 
 const unhurried = new AbortController().signal;
 
@@ -101,6 +119,8 @@ export class Outpost implements AsyncDisposable {
   readonly #evidence: Evidence | undefined;
   readonly #intake: Intake;
   readonly #uplink: Uplink;
+  readonly #pace: Pace;
+  readonly #uploads: Uploads | undefined;
   readonly #sight: Sight;
   readonly #peripherals: Peripherals;
   readonly #voice: Voice;
@@ -168,6 +188,12 @@ export class Outpost implements AsyncDisposable {
       isWithin: (window) => compileSchedule([window], config.device.timeZone),
     });
     this.#power = this.#powerOf(options, health);
+    const line = (): Uplink['status']['rate'] => {
+      const { connected, rate } = this.#uplink.status;
+      return connected ? rate : undefined;
+    };
+    this.#pace = new Pace({ clock, line });
+    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -178,7 +204,7 @@ export class Outpost implements AsyncDisposable {
       child: options.child,
       evidence,
       emit: (events) => this.#emit(events),
-      upload: config.evidence.upload ? async (parts) => await this.#upload(parts) : undefined,
+      upload: config.evidence.upload,
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),
       ...(options.onPicture ? { onPicture: options.onPicture } : {}),
     });
@@ -197,6 +223,8 @@ export class Outpost implements AsyncDisposable {
       clock,
       log,
     });
+    const { identity } = options;
+    if (identity instanceof OutpostError) health.set('identity-unusable', 'agent', identity.message);
     const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
     const ids = config.peripherals.map(({ id }) => id);
     const doubts = await Doubts.open(join(path, 'peripherals.json'), ids);
@@ -215,7 +243,11 @@ export class Outpost implements AsyncDisposable {
       run: async (stop) => await serveStatus(socketPath(config.storage.path), this.#answers(), stop),
     };
     const telling = new AbortController();
-    const line = supervise([uplink, socket], supervised, telling.signal);
+    const uploads = this.#uploads;
+    const upload: Service[] = uploads ? [{ name: 'upload', run: async (stop) => await uploads.run(stop) }] : [];
+    const line = supervise([uplink, socket, ...upload], supervised, telling.signal);
+    const stop = AbortSignal.any([signal, this.#ending.signal]);
+    const watching = supervise([this.#watchdog()], supervised, stop);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
@@ -226,7 +258,6 @@ export class Outpost implements AsyncDisposable {
     // what the voice switched on it switches off at the end: until then its devices are there
     const acting = new AbortController();
     const devices = supervise(this.#peripheralServices(), supervised, acting.signal);
-    const stop = AbortSignal.any([signal, this.#ending.signal]);
     const services = [...this.#sight.services(), ...this.#voice.services(), ...this.#power.services(), alone];
     await supervise(services, supervised, stop);
     acting.abort();
@@ -237,7 +268,7 @@ export class Outpost implements AsyncDisposable {
     await writer;
     await this.#sendLast();
     telling.abort();
-    await line;
+    await Promise.all([line, watching]);
     log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
     await this.#power.finish();
   }
@@ -254,8 +285,10 @@ export class Outpost implements AsyncDisposable {
     const { config, clock } = this.#options;
     const evidence = this.#evidence;
     const vision = this.#sight.vision;
+    const { identity } = this.#options;
     return {
       device: config.device.id,
+      kid: identity instanceof OutpostError ? undefined : identity?.kid,
       version,
       pid: process.pid,
       startedAt: new Date(this.#startedWallMs).toISOString(),
@@ -270,8 +303,12 @@ export class Outpost implements AsyncDisposable {
       outbox: this.#outbox.state,
       uplink: this.#uplink.status,
       evidence: evidence && { pictures: evidence.count, bytes: evidence.sizeBytes, removed: evidence.removed },
+      upload: this.#uploads && {
+        ...this.#uploads.status,
+        bytesPerSecond: config.evidence.server && this.#pace.bytesPerSecond,
+      },
       memory: {
-        agentRssBytes: process.memoryUsage.rss(),
+        agentRssBytes: residentBytes(process.pid),
         visionRssBytes: vision.rssBytes,
         ffmpegRssBytes: vision.ffmpegRssBytes,
       },
@@ -324,6 +361,32 @@ export class Outpost implements AsyncDisposable {
     return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
   }
 
+  #watchdog(): Service {
+    const { clock, config, log, manager } = this.#options;
+    if (!manager) return unwatched;
+    const outbox = this.#outbox;
+    const organs: readonly Organ[] = [
+      { name: 'outbox writer', silentMs: () => outbox.silence.answerMs, ask: () => outbox.ask() },
+      { name: 'outbox opening', silentMs: () => outbox.silence.openingMs, limitMs: openingLimitMs },
+      { name: 'inference child', silentMs: () => this.#sight.silentMs, limitMs: childLimitMs },
+    ];
+    const isReady = async (): Promise<boolean> =>
+      await askStatus(socketPath(config.storage.path)).then(
+        () => true,
+        () => false,
+      );
+    return watchdogService({ manager, organs, isReady, status: () => this.#oneLine(), clock, log });
+  }
+
+  /** For `systemctl status`. */
+  #oneLine(): string {
+    const cameras = this.#sight.cameras();
+    const open = cameras.filter(({ state }) => state === 'open').length;
+    const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
+    const line = this.#uplink.status.connected ? 'connected' : 'no line';
+    return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
+  }
+
   /** What metrics need is loaded when somebody asks for them. */
   #answers(): Answers {
     return {
@@ -343,12 +406,18 @@ export class Outpost implements AsyncDisposable {
   }
 
   /** Not through the memory that events may wait in: a picture that finds no room upstream still lies in its folder. */
-  async #upload(parts: readonly Event[]): Promise<void> {
-    try {
-      await this.#outbox.append(parts);
-    } catch (thrown) {
-      this.#options.log.warn('A picture is not uploaded; it stays on the device.', { error: toOutpostError(thrown) });
-    }
+  #makeUploads({ due }: Evidence): Uploads {
+    const { config, clock, random, log } = this.#options;
+    const { server } = config.evidence;
+    return new Uploads({
+      due,
+      send: server ? byPut(config.device.id, { server, pace: this.#pace, clock }) : byLane(clock),
+      append: async (events) => await this.#outbox.append(events),
+      health: this.#health,
+      clock,
+      random,
+      log,
+    });
   }
 
   #emit(events: readonly Event[]): void {

@@ -50,6 +50,7 @@ export function openReplay(options: ReplayOptions): Replay {
     },
     async *frames(signal) {
       const { config, clock, model } = options;
+      const { enabled, width, quality } = config.evidence;
       const camera: CameraConfig = { ...options.camera, enabled: true, loop: false, pace: 'fast' };
       const rules = compileRules(
         { cameras: [camera], rules: config.rules },
@@ -63,7 +64,7 @@ export function openReplay(options: ReplayOptions): Replay {
           model,
           vision: config.vision,
           tracker: config.tracker,
-          evidence: config.evidence,
+          evidence: { enabled, width, quality },
           cameras: [camera],
           frames: 'every',
           reportPeople: options.reportPeople,

@@ -11,7 +11,6 @@ import type { Log } from '#agent/core/log.ts';
 import type { Service } from '#agent/core/supervisor.ts';
 import { type Event, incidentOf } from '#agent/domain/event.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
-import { mediaEvents } from '#agent/evidence/chunks.ts';
 import type { Evidence } from '#agent/evidence/evidence.ts';
 import { type CameraWatch, stepCameraWatch } from '#agent/rules/camera-watch.ts';
 import { compileRules, type Rules, type RulesState, type RulesStep } from '#agent/rules/rules.ts';
@@ -36,8 +35,8 @@ export interface SightOptions {
   readonly child?: WaitingChild | undefined;
   /** Undefined: no pictures are stored. */
   readonly evidence: Evidence | undefined;
-  /** Takes the parts of each picture that is stored; never rejects. */
-  readonly upload?: ((parts: readonly Event[]) => Promise<void>) | undefined;
+  /** Each picture that is stored is to be uploaded. */
+  readonly upload?: boolean;
   readonly emit: (events: readonly Event[]) => void;
   readonly onFrame?: (frame: TrackedFrame) => void;
   readonly onPicture?: (path: string, event: Event) => void;
@@ -85,6 +84,8 @@ export class Sight {
   #child: VisionChild | undefined;
   #stats: Stats | undefined;
   #model: string | undefined;
+  /** Undefined: no child is supposed to run. */
+  #heardMonoMs: number | undefined;
 
   constructor(options: SightOptions) {
     this.#options = options;
@@ -115,7 +116,7 @@ export class Sight {
     return [
       {
         name: 'vision',
-        run: async (signal) => await this.#runChild(signal),
+        run: async (signal) => await this.#watchChild(signal),
         onFailure: (error) => this.#onChildFailure(error),
       },
       { name: 'quiet', run: async (signal) => await this.#runQuiet(signal) },
@@ -153,14 +154,32 @@ export class Sight {
     };
   }
 
+  /**
+   * How long the child has said nothing, counted from its start; undefined while none is supposed to run: no camera, or
+   * the Supervisor waits before it starts one.
+   */
+  get silentMs(): number | undefined {
+    return this.#heardMonoMs === undefined ? undefined : this.#options.clock.monoMs() - this.#heardMonoMs;
+  }
+
   /** The end of the agent: what is open ends now. */
   finish(): void {
     const { clock, emit } = this.#options;
     emit(this.#advance(this.#rules.finish(this.#state, { wallMs: clock.wallMs(), monoMs: clock.monoMs() })));
   }
 
+  async #watchChild(signal: AbortSignal): Promise<void> {
+    this.#heardMonoMs = this.#options.clock.monoMs();
+    try {
+      await this.#runChild(signal);
+    } finally {
+      this.#heardMonoMs = undefined;
+    }
+  }
+
   async #runChild(signal: AbortSignal): Promise<void> {
     const { config, clock, health } = this.#options;
+    const { enabled, width, quality } = config.evidence;
     const model = await this.#options.model();
     if (signal.aborted) return;
     await using child = new VisionChild({
@@ -170,7 +189,7 @@ export class Sight {
         model,
         vision: config.vision,
         tracker: config.tracker,
-        evidence: config.evidence,
+        evidence: { enabled, width, quality },
         cameras: config.cameras,
         frames: 'newest',
         reportPeople: false,
@@ -180,11 +199,13 @@ export class Sight {
     this.#child = child;
     try {
       for await (const message of child.messages(signal)) {
+        this.#heardMonoMs = clock.monoMs();
         switch (message.type) {
           case 'ready':
             this.#model = message.model;
             health.clear('vision-down', 'agent');
             health.clear('model-unusable', 'agent');
+            health.clear('processor-unsuited', 'agent');
             break;
           case 'camera':
             this.#onCamera(message);
@@ -220,7 +241,8 @@ export class Sight {
   #onChildFailure(error: OutpostError): void {
     const { health } = this.#options;
     const detail = `${error.message} ${error.hint}`;
-    if (error.code.startsWith('model-')) health.set('model-unusable', 'agent', detail);
+    if (error.code === 'processor-unsuited') health.set('processor-unsuited', 'agent', detail);
+    else if (error.code.startsWith('model-')) health.set('model-unusable', 'agent', detail);
     else health.set('vision-down', 'agent', detail);
     for (const [camera, record] of this.#cameras) {
       record.tracks = 0;
@@ -294,7 +316,7 @@ export class Sight {
   }
 
   async #storePicture(id: string, event: Event, tracked: Tracked, evidence: Evidence): Promise<void> {
-    const { config, health, log, onPicture, upload } = this.#options;
+    const { config, health, log, onPicture, upload = false } = this.#options;
     const camera = config.cameras.find((entry) => entry.id === tracked.camera);
     const child = this.#child;
     if (!child || !camera) return;
@@ -302,11 +324,9 @@ export class Sight {
       const annotation = annotationOf(event, tracked, camera);
       const jpeg = await child.picture({ camera: tracked.camera, frame: tracked.frame, annotation });
       if (!jpeg) return;
-      const { path } = await evidence.put(id, 'image/jpeg', jpeg);
+      const { path } = await evidence.put(id, 'image/jpeg', jpeg, upload ? event.subject : undefined);
       health.clear('evidence-down', 'agent');
       onPicture?.(path, event);
-      const { subject, wallMs, monoMs } = event;
-      if (upload) void upload(mediaEvents({ id, mediaType: 'image/jpeg', bytes: jpeg, subject, wallMs, monoMs }));
     } catch (thrown) {
       const error = toOutpostError(thrown);
       log.warn('A picture could not be stored.', { error });

@@ -1,15 +1,12 @@
 /** The threads of this program by name: which room runs when main starts in a worker. */
-import type { Packaged } from '#agent/core/program.ts';
 import type { OutboxThreadData } from '#agent/outbox/thread.ts';
 import type { DetectionThreadData } from '#agent/vision/detection-thread.ts';
 
 export interface ThreadData {
   readonly entry: string;
-  readonly packaged: Packaged | undefined;
 }
 
 export async function runThread(data: ThreadData): Promise<void> {
-  globalThis.outpostPackaged = data.packaged;
   switch (data.entry) {
     case 'detection': {
       const { runDetectionThread } = await import('#agent/vision/detection-thread.ts');

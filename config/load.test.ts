@@ -222,6 +222,14 @@ describe('what is wrong is said with its place and what to write', () => {
       'uplink: { url: "mqtt://u:p@broker" }\n',
       ['1:11 uplink.url: must not hold a password: use username and password'],
     ],
+    [
+      'a server of pictures that is not used',
+      'evidence: { server: { url: https://store.example/p, key: k } }\n',
+      [
+        '1:13 evidence.server: is used with evidence.upload: true alone',
+        '1:53 evidence.server.key: needs evidence.server.certificate too',
+      ],
+    ],
     ['half a key pair', 'uplink: { certificate: c.pem }\n', ['1:11 uplink.certificate: needs uplink.key too']],
     [
       'a rule of no kind',

@@ -74,6 +74,12 @@ const common = {
         'Where it is plugged in: /dev/serial/by-id/NAME or another path, usb:VENDOR:PRODUCT with /SERIAL where there are several, tcp://HOST:PORT, or `ask`: each free port is asked who is there. Peripherals with one port share its line.',
       restart: 'peripheral',
     }),
+  serial: z.string().min(1).max(128).optional().meta({
+    title: 'Serial number',
+    description:
+      'That the device must answer with when it is asked who it is; another device of the kind is left alone.',
+    restart: 'peripheral',
+  }),
   line: lineSchema.prefault({}),
   properties: z.record(z.string(), telemetrySchema).default({}).meta({
     title: 'Properties',

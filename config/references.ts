@@ -29,6 +29,7 @@ export function referenceComplaints(data: Plain): readonly Complaint[] {
     ...voiceComplaints(data),
     ...powerComplaints(data),
     ...uplinkComplaints(data['uplink']),
+    ...evidenceComplaints(data['evidence']),
   ];
 }
 
@@ -164,15 +165,36 @@ function labelComplaints(rule: Plain, path: Path, tracked: readonly string[] | u
 }
 
 function uplinkComplaints(uplink: unknown): Complaint[] {
-  if (!isPlain(uplink)) return [];
-  const pairs = [
-    ['certificate', 'key'],
-    ['key', 'certificate'],
-    ['password', 'username'],
-  ] as const;
-  return pairs.flatMap(([given, needed]) =>
-    uplink[given] !== undefined && uplink[needed] === undefined
-      ? [{ path: ['uplink', given], message: `needs uplink.${needed} too` }]
+  return together(
+    uplink,
+    ['uplink'],
+    [
+      ['certificate', 'key'],
+      ['key', 'certificate'],
+      ['password', 'username'],
+    ],
+  );
+}
+
+function evidenceComplaints(evidence: unknown): Complaint[] {
+  if (!isPlain(evidence) || evidence['server'] === undefined) return [];
+  const path = ['evidence', 'server'];
+  const isIdle = evidence['upload'] !== true;
+  return [
+    ...(isIdle ? [{ path, message: 'is used with evidence.upload: true alone' }] : []),
+    ...together(evidence['server'], path, [
+      ['certificate', 'key'],
+      ['key', 'certificate'],
+    ]),
+  ];
+}
+
+/** What is of no use without another. */
+function together(section: unknown, path: Path, pairs: readonly (readonly [given: string, needed: string])[]) {
+  if (!isPlain(section)) return [];
+  return pairs.flatMap(([given, needed]): Complaint[] =>
+    section[given] !== undefined && section[needed] === undefined
+      ? [{ path: [...path, given], message: `needs ${[...path, needed].join('.')} too` }]
       : [],
   );
 }

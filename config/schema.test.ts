@@ -5,7 +5,7 @@ import { assetPath } from '#agent/core/program.ts';
 import { fieldAt, leavesOf } from './fields.ts';
 import { configJsonSchema } from './json-schema.ts';
 import { loadConfig } from './load.ts';
-import { configSchema, profileNames } from './schema.ts';
+import { configSchema, evidenceServerSchema, profileNames } from './schema.ts';
 import { isPlain, valueAt } from './path.ts';
 
 const at = (...path: (string | number)[]): unknown => valueAt(configJsonSchema(), path);
@@ -67,5 +67,32 @@ describe('the schema for editors', () => {
     collect(configJsonSchema());
     expect(patterns.length).toBeGreaterThan(10);
     for (const [pattern, byDefault] of patterns) expect(byDefault).toMatch(new RegExp(pattern, 'u'));
+  });
+});
+
+describe('the server of pictures', () => {
+  const isTaken = (url: string): boolean => evidenceServerSchema.safeParse({ url }).success;
+
+  it.each([
+    'https://store.example/pictures',
+    'https://store.example:8443',
+    'http://localhost:9000/bucket',
+    'http://127.0.0.1/',
+    'http://[::1]:80',
+  ])('may be %s', (url) => {
+    expect(isTaken(url)).toBe(true);
+  });
+
+  it.each([
+    'http://store.example/pictures',
+    'http://127.0.0.1.example/',
+    'http://localhost@store.example/',
+    'https://user:secret@store.example/',
+    'https://store.example/?sig=secret',
+    'ftp://store.example/',
+    'store.example',
+    'https://',
+  ])('may not be %s', (url) => {
+    expect(isTaken(url)).toBe(false);
   });
 });

@@ -162,6 +162,43 @@ export const visionSchema = z.strictObject({
   }),
 });
 
+const isHere = (url: string): boolean => /^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(\/|$)/.test(url);
+
+export const evidenceServerSchema = z.strictObject({
+  url: z
+    .string()
+    .refine((url) => URL.canParse(url), 'must be an address such as https://store.example/pictures')
+    .refine(
+      (url) => url.startsWith('https://') || isHere(url),
+      'must start with https://; http:// is for this machine itself alone',
+    )
+    .refine((url) => !/^[^/]*\/\/[^/]*@/.test(url), 'must not hold a password: use token')
+    .refine((url) => !/[?#]/.test(url), 'must not hold ? or #: the name of the picture is appended')
+    .meta({
+      title: 'Address',
+      description: 'Such as https://store.example/pictures; each picture is PUT to URL/DEVICE/NAME.',
+      restart: 'agent',
+    }),
+  token: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, 'must be visible ASCII characters without spaces')
+    .optional()
+    .meta({ title: 'Token', description: 'Sent as a bearer token.', secret: true, restart: 'agent' }),
+  ca: z.string().optional().meta({
+    title: 'CA file',
+    description: 'PEM file of the server’s certificate authority; default: the system’s.',
+    restart: 'agent',
+  }),
+  certificate: z
+    .string()
+    .optional()
+    .meta({ title: 'Certificate file', description: 'PEM file, for mutual TLS.', restart: 'agent' }),
+  key: z
+    .string()
+    .optional()
+    .meta({ title: 'Key file', description: 'PEM file of that certificate’s private key.', restart: 'agent' }),
+});
+
 export const evidenceSchema = z.strictObject({
   enabled: z
     .boolean()
@@ -171,9 +208,10 @@ export const evidenceSchema = z.strictObject({
   upload: z.boolean().default(false).meta({
     title: 'Upload',
     description:
-      'Send each picture upstream, redacted as it is stored, in parts on lane `media`, below everything else; the first to be given up when there is no room.',
+      'Send each picture upstream, redacted as it is stored, below everything else: to `server` where there is one, else in parts on lane `media`, the first to be given up when there is no room.',
     restart: 'agent',
   }),
+  server: evidenceServerSchema.optional(),
   width: z
     .int()
     .min(160)
@@ -312,5 +350,6 @@ export type { AnnouncementConfig, VoiceConfig } from './voice.ts';
 export type VisionConfig = Config['vision'];
 export type TrackerConfig = Config['tracker'];
 export type EvidenceConfig = Config['evidence'];
+export type EvidenceServerConfig = z.infer<typeof evidenceServerSchema>;
 export type OutboxConfig = Config['outbox'];
 export type UplinkConfig = Config['uplink'];

@@ -29,7 +29,7 @@ const both = 'cameras: [{ id: a, url: { file: camera } }]\nuplink: { username: u
 
 describe('secrets', () => {
   it('are known from the schema', () => {
-    expect(secretPatterns()).toEqual(['cameras[].url', 'uplink.password']);
+    expect(secretPatterns()).toEqual(['cameras[].url', 'evidence.server.token', 'uplink.password']);
   });
 
   it('may live in files of their own', async () => {

@@ -5,7 +5,6 @@ import type { Log } from '#agent/core/log.ts';
 import type { Bus } from './bus.ts';
 import type { Driver, LineNeeds, Manifest, Peripheral } from './driver.ts';
 import { Link } from './link.ts';
-import { openSerial } from './serial-transport.ts';
 import { openTcp } from './tcp-transport.ts';
 import { pathsOf, type PortSpec } from './port.ts';
 import type { Transport } from './transport.ts';
@@ -65,7 +64,7 @@ export function openPeripheral({
 }
 
 /**
- * Opens where a device is said to be; of several places, `pick` says which.
+ * Opens where a device is said to be; of several places, the first that can be opened.
  * @throws OutpostError `port-missing` when nothing is plugged in there, and as openSerial and openTcp
  */
 export async function openPort(
@@ -75,6 +74,8 @@ export async function openPort(
   signal?: AbortSignal,
 ): Promise<Transport> {
   if (spec.is === 'tcp') return await openTcp(spec.host, spec.port, clock, signal);
+  // an agent without peripherals does not load the addon
+  const { openSerial } = await import('./serial-transport.ts');
   const paths = await pathsOf(spec);
   let refusal: unknown;
   for (const path of paths) {

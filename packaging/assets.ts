@@ -5,12 +5,15 @@
  */
 import { createHash, hash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { OutpostError } from '#agent/core/errors.ts';
-import type { Content, ContentFile } from './content.ts';
-import { filesOf, nativeAddons } from './natives.ts';
+import { type Machine, toAbsolute } from './branches.ts';
+import { contentFile } from './components.ts';
+import { type Content, isCode } from './content.ts';
+import { checkElf } from './elf.ts';
+import { type FolderOf, filesOf, nativeAddons } from './natives.ts';
 import type { Target } from './targets.ts';
 
 export interface Asset {
@@ -21,7 +24,7 @@ export interface Asset {
 
 /** What of the repository ships: found at run time by `assetPath`, under the same path. */
 const shipped = [
-  { folder: 'models', file: /^[^/]+\/(manifest\.json|labels[^/]*)$/ },
+  { folder: 'models', file: /^[^/]+\/(manifest\.json|labels[^/]*|golden\/street\.json)$|^golden\/street\.jpg$/ },
   { folder: 'config', file: /^(profiles\/[^/]+\.ya?ml|outpost\.schema\.json)$/ },
   { folder: 'drivers', file: /^template\// },
   { folder: '.', file: /^(LICENSE|NOTICE)$/ },
@@ -47,9 +50,17 @@ async function listBelow(base: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => relative(base, join(entry.parentPath, entry.name)));
 }
 
-export async function nativeAssets(repository: string, target: Target): Promise<Asset[]> {
-  const files = nativeAddons.flatMap((addon) => filesOf(addon, target, join(repository, 'node_modules')));
-  return Promise.all(files.map(async ({ from, to }) => ({ path: to, bytes: await readFile(from) })));
+/** @throws OutpostError `package-elf` when the devices could not load one */
+export async function nativeAssets(target: Target, folderOf: FolderOf): Promise<Asset[]> {
+  const files = nativeAddons.flatMap((addon) => filesOf(addon, target, folderOf));
+  const shipped = new Set(files.map(({ to }) => basename(to)));
+  return Promise.all(
+    files.map(async ({ from, to }) => {
+      const bytes = await readFile(from);
+      checkElf(to, bytes, target, shipped);
+      return { path: to, bytes };
+    }),
+  );
 }
 
 /**
@@ -70,9 +81,9 @@ export async function modelAsset(repository: string, name: string, weights: stri
 }
 
 /** Sorted by path, so that the same files give the same hash. */
-export function describe(assets: readonly Asset[]): Content {
+export function describe(assets: readonly Asset[]): Pick<Content, 'hash' | 'files'> {
   const files = assets
-    .map(({ path, bytes }): ContentFile => ({ path, sha256: hash('sha256', bytes), bytes: bytes.length }))
+    .map(({ path, bytes }) => contentFile(path, bytes))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const all = createHash('sha256');
   for (const { path, sha256 } of files) all.update(`${path}\0${sha256}\n`);
@@ -82,7 +93,10 @@ export function describe(assets: readonly Asset[]): Content {
 const zstd = promisify(zstdCompress);
 
 /** Effort of the compression: `small` takes most of a minute, `fast` makes a binary a tenth larger, for trying. */
-export const levels = { small: 19, fast: 3 } as const;
+export const levels = { small: 22, fast: 3 } as const;
 
-export const compress = async ({ bytes }: Asset, level: number): Promise<Uint8Array> =>
-  zstd(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+/** What `unpack` undoes; machine code is made alike before. */
+export const compress = async ({ path, bytes }: Asset, machine: Machine, level: number): Promise<Uint8Array> =>
+  zstd(isCode(path) ? toAbsolute(bytes, machine) : bytes, {
+    params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 },
+  });

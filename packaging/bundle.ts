@@ -5,23 +5,28 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Plugin, build } from 'esbuild';
-import { nativeAddons, openExpression } from './natives.ts';
+import { type BuildOptions, type Plugin, build } from 'esbuild';
+import { type FolderOf, nativeAddons, openExpression } from './natives.ts';
 import type { Target } from './targets.ts';
 
 export interface Bundle {
   readonly text: Uint8Array;
-  /** Every file that is in it, relative to the repository. */
+  /** Every file of which something is in it, relative to the repository. */
   readonly inputs: readonly string[];
 }
 
-export async function bundle(repository: string, target: Target): Promise<Bundle> {
+/** @param file of this folder that the bundle begins with; `more` serves tests that want to read the result */
+export async function bundle(
+  repository: string,
+  file: string,
+  target: Target,
+  folderOf: FolderOf,
+  more: BuildOptions = {},
+): Promise<Bundle> {
   const result = await build({
     absWorkingDir: repository,
-    entryPoints: [join('packaging', 'start.ts')],
+    entryPoints: [join('packaging', file)],
     bundle: true,
-    write: false,
-    metafile: true,
     format: 'cjs',
     platform: 'node',
     target: 'node24',
@@ -33,22 +38,27 @@ export async function bundle(repository: string, target: Target): Promise<Bundle
     define: { 'import.meta.url': 'undefined', 'import.meta.dirname': 'undefined' },
     alias: Object.fromEntries(
       nativeAddons.flatMap(({ package: name, entry }) =>
-        entry === undefined ? [] : [[name, join(repository, 'node_modules', entry)]],
+        entry === undefined ? [] : [[name, join(repository, 'node_modules', name, entry)]],
       ),
     ),
-    plugins: [nativeLoaders(join(repository, 'node_modules'), target)],
+    plugins: [nativeLoaders(target, folderOf)],
     logLevel: 'warning',
+    write: false,
+    metafile: true,
+    ...more,
   });
-  return { text: result.outputFiles[0]?.contents ?? new Uint8Array(), inputs: Object.keys(result.metafile.inputs) };
+  const [output] = Object.values(result.metafile?.outputs ?? {});
+  const inputs = Object.entries(output?.inputs ?? {}).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+  return { text: result.outputFiles?.[0]?.contents ?? new Uint8Array(), inputs: inputs.map(([path]) => path) };
 }
 
-function nativeLoaders(modules: string, target: Target): Plugin {
+function nativeLoaders(target: Target, folderOf: FolderOf): Plugin {
   return {
     name: 'native-loaders',
     setup(building) {
       for (const addon of nativeAddons) {
         building.onLoad({ filter: addon.loader }, async ({ path }) => ({
-          contents: addon.load(openExpression(addon, target, modules), await readFile(path, 'utf8')),
+          contents: addon.load(openExpression(addon, target, folderOf), await readFile(path, 'utf8')),
           loader: 'js',
         }));
       }

@@ -7,12 +7,13 @@
  */
 import { execFile } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { chmod, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { engineFlags } from '#agent/core/program.ts';
-import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
+import { OutpostError, messageOf } from '#agent/core/errors.ts';
+import { runTool } from './registry.ts';
 import type { Target } from './targets.ts';
 
 const run = promisify(execFile);
@@ -23,8 +24,8 @@ const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 export interface Ingredients {
   /** Path of the Node executable to build on, as published. */
   readonly node: string;
-  /** The program, CommonJS. */
-  readonly program: Uint8Array;
+  /** What runs first, CommonJS. */
+  readonly loader: Uint8Array;
   /** Assets by name, as `node:sea` gives them out. */
   readonly assets: ReadonlyMap<string, Uint8Array>;
 }
@@ -35,22 +36,21 @@ export interface Ingredients {
  */
 export async function makeExecutable(
   target: Target,
-  { node, program, assets }: Ingredients,
+  { node, loader, assets }: Ingredients,
   work: string,
   output: string,
-): Promise<{ readonly stripped: boolean }> {
+): Promise<void> {
   await checkNode(target, node);
-  const blob = await makeBlob(program, assets, work);
+  const blob = await makeBlob(loader, assets, work);
   const executable = join(work, 'outpost');
   await copyFile(node, executable);
   await chmod(executable, 0o755);
-  const stripped = await strip(executable);
+  // Before the injection, never after: it would take the blob away.
+  await runTool(`${target.triple}-strip`, ['--strip-all', executable], { packages: target.compilers });
   await inject(executable, blob);
   await mkdir(dirname(output), { recursive: true });
   await copyFile(executable, `${output}.new`);
   await rename(`${output}.new`, output);
-  await rm(work, { recursive: true });
-  return { stripped };
 }
 
 async function checkNode(target: Target, node: string): Promise<void> {
@@ -61,8 +61,8 @@ async function checkNode(target: Target, node: string): Promise<void> {
   });
 }
 
-async function makeBlob(program: Uint8Array, assets: ReadonlyMap<string, Uint8Array>, work: string): Promise<string> {
-  await writeFile(join(work, 'outpost.cjs'), program);
+async function makeBlob(loader: Uint8Array, assets: ReadonlyMap<string, Uint8Array>, work: string): Promise<string> {
+  await writeFile(join(work, 'loader.cjs'), loader);
   const names = await Promise.all(
     [...assets].map(async ([name, bytes], index) => {
       await writeFile(join(work, `asset-${index}`), bytes);
@@ -70,7 +70,7 @@ async function makeBlob(program: Uint8Array, assets: ReadonlyMap<string, Uint8Ar
     }),
   );
   const config = {
-    main: 'outpost.cjs',
+    main: 'loader.cjs',
     output: 'outpost.blob',
     disableExperimentalSEAWarning: true,
     execArgv: [...engineFlags],
@@ -86,17 +86,6 @@ async function makeBlob(program: Uint8Array, assets: ReadonlyMap<string, Uint8Ar
     throw new OutpostError('package-failed', `Node cannot make the blob: ${messageOf(cause)}`, { cause });
   }
   return join(work, 'outpost.blob');
-}
-
-/** Before the injection, never after. Where there is no `strip` the binary is larger by a sixth, and works. */
-async function strip(executable: string): Promise<boolean> {
-  try {
-    await run('strip', ['--strip-all', executable]);
-    return true;
-  } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return false;
-    throw new OutpostError('package-failed', `strip failed: ${messageOf(thrown)}`, { cause: thrown });
-  }
 }
 
 /** As a process of its own: it warns, harmlessly, about section names of Node on its standard error. */

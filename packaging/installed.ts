@@ -1,37 +1,73 @@
 /**
- * Tells the program that it runs from the single binary: imported first, before any other file of it.
+ * Tells the program that it runs from the single binary, and where its files are: in the main thread and in each other.
  *
- *   binary, main thread  -> Packaged, unpacked when somebody first asks for its folders: `--help` touches no disk
- *   worker thread        -> threads.ts sets what the main thread found
+ *   path(inside) -> whole in one of the folders for it? -> there
+ *                   else unpack everything, in a process of its own -> there
  */
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { getAsset, getRawAsset, isSea } from 'node:sea';
-import { isMainThread } from 'node:worker_threads';
-import { cacheChoices } from './cache-folder.ts';
-import { type Content, bundleFile, contentAsset } from './content.ts';
-import { unpack } from './unpack.ts';
+import { zstdDecompressSync } from 'node:zlib';
+import type { Packaged } from '#agent/core/program.ts';
+import type { Content, ContentFile } from './content.ts';
+import { contentFolder, isUsable } from './unpack.ts';
+import { choices, readAsset, readContent, thisUser, unpackApart } from './unpacking.ts';
 
 // Node keeps such warnings to itself for what lies in node_modules; in a bundle nothing does.
 process.noDeprecation = true;
 
-const readAsset = (name: string): Uint8Array => new Uint8Array(getRawAsset(name));
+class Installed {
+  readonly #content: Content = readContent();
+  /** Checked in this thread. */
+  readonly #whole = new Set<string>();
+  #folder: string | undefined;
+  readonly packaged: Packaged;
 
-function unpackHere(): string {
-  const content = JSON.parse(getAsset(contentAsset, 'utf8')) as Content;
-  const user = process.getuid?.() ?? 0;
-  return unpack(content, readAsset, cacheChoices(process.env, tmpdir(), user), user);
+  constructor() {
+    const { about } = this.#content;
+    this.packaged = {
+      about,
+      path: (inside) => this.#path(inside),
+      read: (inside) => zstdDecompressSync(readAsset(inside)),
+    };
+  }
+
+  /** Where a file lies that was unpacked before; undefined when it is not there, or not whole. */
+  found(file: string): string | undefined {
+    const files = this.#filesOf(file);
+    const folder = this.#folders().find((choice) => isUsable(choice, files, thisUser()));
+    if (folder === undefined) return undefined;
+    this.#remember(folder, files);
+    return join(folder, file);
+  }
+
+  #path(inside: string): string {
+    const files = this.#filesOf(inside).filter(({ path }) => !this.#whole.has(path));
+    const isHere = this.#folders().find((folder) => isUsable(folder, files, thisUser()));
+    const folder = isHere ?? unpackApart();
+    this.#remember(folder, files);
+    return join(folder, inside);
+  }
+
+  #folders(): readonly string[] {
+    return this.#folder === undefined
+      ? choices().map(({ folder }) => contentFolder(folder, this.#content))
+      : [this.#folder];
+  }
+
+  #filesOf(inside: string): readonly ContentFile[] {
+    const { files } = this.#content;
+    if (inside === '.' || inside === '') return files;
+    return files.filter(({ path }) => path === inside || path.startsWith(inside.replace(/\/?$/, '/')));
+  }
+
+  #remember(folder: string, files: readonly ContentFile[]): void {
+    this.#folder = folder;
+    for (const { path } of files) this.#whole.add(path);
+  }
 }
 
-if (isMainThread && isSea()) {
-  let folder: string | undefined;
-  // Own properties of a plain object: it is copied into the workerData of threads, which runs them.
-  globalThis.outpostPackaged = {
-    get assetsDir() {
-      return (folder ??= unpackHere());
-    },
-    get bundlePath() {
-      return join(this.assetsDir, bundleFile);
-    },
-  };
+/** Once a thread in the program, and once in the loader: each throws errors of its own classes. */
+export function install(): Installed {
+  const installed = new Installed();
+  globalThis.outpostPackaged = installed.packaged;
+  return installed;
 }

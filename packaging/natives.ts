@@ -1,55 +1,67 @@
 /**
  * The native addons of the binary: which of a package's files loads its addon, and what the addon needs beside it.
  *
- *   bundle:  the loader's text  --> opens <assetsDir>/natives/<addon>
- *   content: files of node_modules --> natives/<path>, folders kept so that the libraries find each other
+ *   bundle:  the loader's text  --> opens natives/<addon> of the content
+ *   content: files of the packages --> natives/<path>, folders kept so that the libraries find each other
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
 import { nativesFolder } from './content.ts';
+import { sqliteFile } from './sqlite.ts';
 import type { Target } from './targets.ts';
+
+/** Folder of a package for the machine that is built for; undefined when it is not there. */
+export type FolderOf = (name: string) => string | undefined;
 
 export interface NativeAddon {
   readonly package: string;
-  /** Below node_modules: its CommonJS entry, where the one for ES modules locates files by its own address. */
+  /** In the package: its CommonJS entry, where the one for ES modules locates files by its own address. */
   readonly entry?: string;
   /** The file of the package that finds and opens the addon: its text is replaced. */
   readonly loader: RegExp;
   /** The loader's new text, given an expression that opens the addon, and the old text. */
   readonly load: (open: string, text: string) => string;
-  /** Folders of node_modules, and which of their files ship; the one ending in `.node` is the addon. */
-  readonly files: (target: Target) => readonly { readonly folder: string; readonly file: RegExp }[];
+  /** Packages, a folder in each, and which of its files ship; the one ending in `.node` is the addon. */
+  readonly files: (
+    target: Target,
+  ) => readonly { readonly package: string; readonly folder: string; readonly file: RegExp }[];
 }
+
+/** Names what packaging/sqlite.ts compiles, in place of the package's own prebuild. */
+export const compiledSqlite = 'better-sqlite3/compiled';
 
 export const nativeAddons: readonly NativeAddon[] = [
   {
     package: 'better-sqlite3',
     loader: /\/better-sqlite3\/lib\/binding\.js$/,
     load: (open) => `let addon; exports.getBinding = () => (addon ??= ${open});`,
-    // Needs glibc 2.34: later releases build it against an older one.
-    files: ({ arch }) => [{ folder: 'better-sqlite3/prebuilds', file: new RegExp(`^linux-${arch}\\.node$`) }],
+    files: () => [{ package: compiledSqlite, folder: '', file: new RegExp(`^${sqliteFile}$`) }],
   },
   {
     package: 'onnxruntime-node',
     loader: /\/onnxruntime-node\/dist\/binding\.js$/,
     load: (open, text) => replaceOnce(text, /require\(`\.\.\/bin\/[^`]*`\)/, open),
-    files: ({ arch }) => [{ folder: `onnxruntime-node/bin/napi-v6/linux/${arch}`, file: /\.(node|so\.1)$/ }],
-  },
-  {
-    package: 'serialport',
-    loader: /\/@serialport\/bindings-cpp\/dist\/serialport-bindings\.js$/,
-    load: (open, text) => replaceOnce(text, /\(0, node_gyp_build_1\.default\)\(.*?'\.\.\/'\)\)/, open),
-    files: ({ arch }) => [{ folder: `@serialport/bindings-cpp/prebuilds/linux-${arch}`, file: /\.glibc\.node$/ }],
+    files: ({ arch }) => [
+      { package: 'onnxruntime-node', folder: `bin/napi-v6/linux/${arch}`, file: /\.(node|so\.1)$/ },
+    ],
   },
   {
     package: 'sharp',
-    entry: 'sharp/dist/index.cjs',
+    entry: 'dist/index.cjs',
     loader: /\/sharp\/dist\/sharp\.cjs$/,
     load: (open) => `module.exports = ${open};`,
     files: ({ arch }) => [
-      { folder: `@img/sharp-linux-${arch}/lib`, file: /\.node$/ },
-      { folder: `@img/sharp-libvips-linux-${arch}/lib`, file: /\.so[.\d]*$/ },
+      { package: `@img/sharp-linux-${arch}`, folder: 'lib', file: /\.node$/ },
+      { package: `@img/sharp-libvips-linux-${arch}`, folder: 'lib', file: /\.so[.\d]*$/ },
+    ],
+  },
+  {
+    package: '@serialport/bindings-cpp',
+    loader: /\/@serialport\/bindings-cpp\/dist\/serialport-bindings\.js$/,
+    load: (open) => `exports.binding = ${open};`,
+    files: ({ arch }) => [
+      { package: '@serialport/bindings-cpp', folder: `prebuilds/linux-${arch}`, file: /\.glibc\.node$/ },
     ],
   },
 ];
@@ -61,23 +73,25 @@ function replaceOnce(text: string, part: RegExp, by: string): string {
 }
 
 export interface NativeFile {
+  readonly package: string;
   readonly from: string;
   /** Below the content's folder. */
   readonly to: string;
 }
 
-/**
- * @param modules path of node_modules
- * @throws OutpostError `package-failed` when one is missing
- */
-export function filesOf(addon: NativeAddon, target: Target, modules: string): readonly NativeFile[] {
-  return addon.files(target).flatMap(({ folder, file }) => {
-    const names = listFolder(join(modules, folder)).filter((name) => file.test(name));
-    if (names.length === 0) {
-      const hint = `Run \`npm ci\` on linux-${target.arch}, with optional dependencies.`;
-      throw new OutpostError('package-failed', `Nothing in node_modules/${folder} for ${addon.package}.`, { hint });
+/** @throws OutpostError `package-failed` when one is missing */
+export function filesOf(addon: NativeAddon, target: Target, folderOf: FolderOf): readonly NativeFile[] {
+  return addon.files(target).flatMap(({ package: name, folder, file }) => {
+    const base = folderOf(name);
+    const names = base === undefined ? [] : listFolder(join(base, folder)).filter((entry) => file.test(entry));
+    if (base === undefined || names.length === 0) {
+      throw new OutpostError('package-failed', `There is no file of ${name} for linux-${target.arch}.`);
     }
-    return names.map((name) => ({ from: join(modules, folder, name), to: join(nativesFolder, folder, name) }));
+    return names.map((entry) => ({
+      package: name,
+      from: join(base, folder, entry),
+      to: join(nativesFolder, name, folder, entry),
+    }));
   });
 }
 
@@ -90,11 +104,12 @@ function listFolder(path: string): readonly string[] {
 }
 
 /** @returns an expression of JavaScript that opens the addon from where the binary unpacked it */
-export function openExpression(addon: NativeAddon, target: Target, modules: string): string {
-  const path = filesOf(addon, target, modules).find(({ to }) => to.endsWith('.node'))?.to ?? '';
+export function openExpression(addon: NativeAddon, target: Target, folderOf: FolderOf): string {
+  const files = filesOf(addon, target, folderOf).map(({ to }) => to);
   return `(() => {
     const addon = { exports: {} };
-    process.dlopen(addon, globalThis.outpostPackaged.assetsDir + ${JSON.stringify(`/${path}`)});
+    const paths = ${JSON.stringify(files)}.map((file) => globalThis.outpostPackaged.path(file));
+    process.dlopen(addon, paths.find((path) => path.endsWith('.node')));
     return addon.exports;
   })()`;
 }

@@ -1,51 +1,41 @@
-/**
- * The third-party notices: the licence texts of every package that is in the binary, and of Node.
- *
- *   inputs of the bundle + packages of the natives --> packages --> name, version, licence, text
- */
-import { readFile, readdir } from 'node:fs/promises';
+/** The third-party notices: every work inside the binary, with its licence, and the text of it where it brings one. */
+import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Component, inOrder, packageComponent } from './components.ts';
 
-export interface Notice {
-  readonly name: string;
-  readonly version: string;
-  readonly licence: string;
-  /** The licence as the package has it; empty when it has none beside its name. */
-  readonly text: string;
+const rule = '='.repeat(80);
+
+/** What is said where a package has no file with its licence. */
+function withoutText({ name, version, licence, source }: Component): string {
+  const where = source === undefined ? '' : ` Its sources, with the text and with what they build on: ${source}`;
+  return `The package carries no licence text; its metadata names ${licence} for ${name} ${version}.${where}`;
 }
 
-/** libvips names the licences of the libraries inside it in its README, and nowhere else. */
-const licenceFile = (name: string): RegExp =>
-  name.includes('libvips') ? /^readme/i : /^(licen[cs]e|copying|notice|thirdparty)/i;
-
-/** `node_modules/@a/b/lib/c.js` -> `node_modules/@a/b`; undefined for a file of our own. */
-export function packageOf(input: string): string | undefined {
-  return /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
+function chapter(component: Component): string {
+  const { name, version, licence, text, parts } = component;
+  const inside = parts.map((part) => `  ${part.name} ${part.version} (${part.licence})`);
+  return [
+    `${rule}\n${name} ${version}\nLicence: ${licence}\n`,
+    ...(inside.length > 0 ? [`It holds:\n${inside.join('\n')}\n`] : []),
+    `${text || withoutText(component)}\n`,
+  ].join('\n');
 }
 
-/** @param files paths relative to the repository */
-export async function noticesFor(repository: string, files: readonly string[]): Promise<readonly Notice[]> {
-  const folders = [...new Set(files.map(packageOf).filter((folder) => folder !== undefined))];
-  const notices = await Promise.all(folders.map((folder) => noticeOf(join(repository, folder))));
-  return notices.toSorted((a, b) => (`${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1));
+export function writeNotices(components: readonly Component[]): string {
+  const sorted = inOrder(components);
+  const list = sorted.map(({ name, version, licence }) => `  ${name} ${version} (${licence})`);
+  return `Outpost contains the following works of others:\n\n${list.join('\n')}\n\n${sorted.map(chapter).join('\n')}`;
 }
 
-async function noticeOf(folder: string): Promise<Notice> {
-  const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
-    name: string;
-    version: string;
-    license?: string;
+/** What the program uses when it runs from source: the packages of the lock file that do not serve development alone. */
+export async function sourceNotices(repository: string): Promise<string> {
+  const lock = JSON.parse(await readFile(join(repository, 'package-lock.json'), 'utf8')) as {
+    packages: Readonly<Record<string, { dev?: boolean }>>;
   };
-  const names = (await readdir(folder)).filter((file) => licenceFile(name).test(file));
-  const texts = await Promise.all(names.toSorted().map((file) => readFile(join(folder, file), 'utf8').catch(() => '')));
-  return { name, version, licence: license ?? 'not named', text: texts.join('\n\n').trim() };
-}
-
-export function writeNotices(notices: readonly Notice[]): string {
-  const list = notices.map(({ name, version, licence }) => `  ${name} ${version} (${licence})`);
-  const texts = notices.map(
-    ({ name, version, licence, text }) =>
-      `${'='.repeat(80)}\n${name} ${version}\nLicence: ${licence}\n\n${text || 'The package carries no licence text.'}\n`,
-  );
-  return `Outpost contains the following works of others:\n\n${list.join('\n')}\n\n${texts.join('\n')}`;
+  const folders = Object.entries(lock.packages)
+    .filter(([path, { dev }]) => path !== '' && dev !== true)
+    .map(([path]) => join(repository, path))
+    .filter((folder) => existsSync(join(folder, 'package.json')));
+  return writeNotices(await Promise.all(folders.map(async (folder) => await packageComponent(folder))));
 }

@@ -1,3 +1,3 @@
-/** The front door of the single binary: says where its files are, then is main.ts. */
-import './installed.ts';
+/** The program of the single binary: says where its files are, then is main.ts. */
+import './install.ts';
 import '#agent/main.ts';

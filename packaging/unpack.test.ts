@@ -19,6 +19,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OutpostError } from '#agent/core/errors.ts';
 import { type Asset, describe as describeContent } from './assets.ts';
 import type { CacheChoice } from './cache-folder.ts';
+import { type Machine, toAbsolute } from './branches.ts';
+import { isCode } from './content.ts';
 import { unpack } from './unpack.ts';
 
 const assets: readonly Asset[] = [
@@ -27,7 +29,12 @@ const assets: readonly Asset[] = [
   { path: 'empty', bytes: Buffer.alloc(0) },
 ];
 const content = describeContent(assets);
-const packed = new Map(assets.map(({ path, bytes }) => [path, zstdCompressSync(bytes)]));
+const packed = new Map(
+  assets.map(({ path, bytes }) => [
+    path,
+    zstdCompressSync(isCode(path) ? toAbsolute(bytes, process.arch as Machine) : bytes),
+  ]),
+);
 const readAsset = (name: string): Uint8Array => packed.get(name) ?? new Uint8Array();
 const another = zstdCompressSync(Buffer.from('another'));
 const bomb = zstdCompressSync(Buffer.alloc(50_000_000));

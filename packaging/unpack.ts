@@ -24,7 +24,8 @@ import { dirname, join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import type { CacheChoice } from './cache-folder.ts';
-import type { Content, ContentFile } from './content.ts';
+import { type Machine, toRelative } from './branches.ts';
+import { type Content, type ContentFile, isCode } from './content.ts';
 
 /** The compressed bytes of an asset, by its name. */
 export type ReadAsset = (name: string) => Uint8Array;
@@ -33,7 +34,12 @@ export type ReadAsset = (name: string) => Uint8Array;
  * @returns the folder that holds the whole content, each file checked
  * @throws OutpostError `cache-unusable`, `cache-full`, `program-damaged`
  */
-export function unpack(content: Content, readAsset: ReadAsset, choices: readonly CacheChoice[], user: number): string {
+export function unpack(
+  content: Pick<Content, 'hash' | 'files'>,
+  readAsset: ReadAsset,
+  choices: readonly CacheChoice[],
+  user: number,
+): string {
   let failure: unknown;
   for (const { folder, named } of choices) {
     try {
@@ -47,8 +53,28 @@ export function unpack(content: Content, readAsset: ReadAsset, choices: readonly
   throw failure;
 }
 
-function unpackInto(cache: string, content: Content, readAsset: ReadAsset, user: number): string {
-  const folder = join(cache, content.hash.slice(0, 32));
+/** Where a content lies in a cache. */
+export const contentFolder = (cache: string, content: Pick<Content, 'hash'>): string =>
+  join(cache, content.hash.slice(0, 32));
+
+/** Whether files of the content lie whole in a folder that nobody else can write to. */
+export function isUsable(folder: string, files: readonly ContentFile[], user: number): boolean {
+  try {
+    refuseForeign(dirname(folder), user);
+    refuseForeign(folder, user);
+  } catch {
+    return false;
+  }
+  return files.every((file) => isIntact(join(folder, file.path), file));
+}
+
+function unpackInto(
+  cache: string,
+  content: Pick<Content, 'hash' | 'files'>,
+  readAsset: ReadAsset,
+  user: number,
+): string {
+  const folder = contentFolder(cache, content);
   try {
     makeFolder(folder);
     refuseForeign(cache, user);
@@ -126,6 +152,7 @@ function decompress(file: ContentFile, readAsset: ReadAsset): Buffer {
   } catch (cause) {
     throw new OutpostError('program-damaged', `${file.path} inside it cannot be read: ${messageOf(cause)}`, { cause });
   }
+  if (isCode(file.path)) toRelative(bytes, process.arch as Machine);
   if (hash('sha256', bytes) !== file.sha256) {
     throw new OutpostError('program-damaged', `${file.path} inside it is not what was built.`);
   }

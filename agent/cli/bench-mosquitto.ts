@@ -50,6 +50,10 @@ export class Broker implements AsyncDisposable {
     return new Broker(port, child);
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   pause(): void {
     this.#child.kill('SIGSTOP');
   }

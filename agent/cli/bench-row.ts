@@ -35,10 +35,27 @@ export interface SinkBenchOptions {
   readonly json?: boolean;
 }
 
+export interface FleetBenchOptions {
+  readonly devices: string;
+  readonly seconds: string;
+  readonly folder?: string;
+  readonly json?: boolean;
+}
+
 export interface MemoryBenchOptions {
   readonly video: string;
   readonly model?: string;
   readonly minutes: string;
+  readonly json?: boolean;
+}
+
+export interface BinaryBenchOptions {
+  /** Folder of the binaries. */
+  readonly folder: string;
+  readonly video: string;
+  readonly rounds: string;
+  /** Another executable of the same program, to compare its start. */
+  readonly peer?: string;
   readonly json?: boolean;
 }
 

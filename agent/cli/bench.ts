@@ -2,6 +2,8 @@
 import { Command, Option } from 'commander';
 import type {
   BenchRow,
+  FleetBenchOptions,
+  BinaryBenchOptions,
   MemoryBenchOptions,
   OutboxBenchOptions,
   PipelineBenchOptions,
@@ -18,6 +20,8 @@ Examples:
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
   outpost bench serial                       needs a C compiler
+  outpost bench fleet --devices 200
+  outpost bench binary --video vtest.avi     the binaries in dist/
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -79,6 +83,31 @@ export const benchCommand = (): Command =>
         .action(async (options: SerialBenchOptions) => {
           const { benchSerial } = await import('./bench-serial.ts');
           show(await benchSerial(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('fleet')
+        .description('devices and events that one core carries, against mosquitto, which takes them')
+        .option('--devices <n>', 'devices of one event a second; a tenth of them send 500 a second', '100')
+        .option('--seconds <n>', 'how long each load lasts', '20')
+        .option('--folder <path>', 'where the stores are made; the disk decides')
+        .option('--json', 'one JSON array')
+        .action(async (options: FleetBenchOptions) => {
+          const { benchFleet } = await import('./bench-fleet.ts');
+          show(await benchFleet(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('binary')
+        .description('size, start and memory of the single binary')
+        .requiredOption('--video <file>', 'footage, such as vtest.avi')
+        .option('--folder <path>', 'where the binaries are', 'dist')
+        .option('--rounds <n>', 'rounds of each start; the median counts', '7')
+        .option('--peer <file>', 'another executable of the same program, to compare its start')
+        .option('--json', 'one JSON array')
+        .action(async (options: BinaryBenchOptions) => {
+          const { benchBinary } = await import('./bench-binary.ts');
+          show(await benchBinary(options), options.json ?? false);
         }),
     )
     .addCommand(

@@ -5,6 +5,24 @@ import type { Finding } from './doctor-finding.ts';
 const freeBytesWarn = 2 * 1024 ** 3;
 const freeBytesFail = 256 * 1024 ** 2;
 const freeMemoryWarn = 512 * 1024 ** 2;
+/** Kinds of file system by their magic number (statfs(2)). */
+const diskKinds: ReadonlyMap<number, { readonly name: string; readonly hint?: string }> = new Map([
+  [0xef53, { name: 'ext4' }],
+  [0x58465342, { name: 'xfs' }],
+  [0x9123683e, { name: 'btrfs' }],
+  [0xf2f52010, { name: 'f2fs' }],
+  [
+    0x794c7630,
+    { name: 'overlay', hint: 'What is written there may go with the container: mount a volume for storage.path.' },
+  ],
+  [0x01021994, { name: 'tmpfs', hint: 'Memory forgets at a power cut: set storage.path to a folder on a disk.' }],
+  [0x6969, { name: 'nfs', hint: 'A store on a network is not durable: set storage.path to a folder on a local disk.' }],
+  [
+    0xff534d42,
+    { name: 'cifs', hint: 'A store on a network is not durable: set storage.path to a folder on a local disk.' },
+  ],
+  [0x4d44, { name: 'vfat', hint: 'It knows no owners and no log: format the disk as ext4.' }],
+]);
 /** No Outpost was built before. */
 const earliest = Date.UTC(2026, 0, 1);
 
@@ -58,7 +76,7 @@ export async function checkDisk(config: Config): Promise<readonly Finding[]> {
   const { formatBytes } = await import('#agent/core/bytes.ts');
   const folder = config.storage.path;
   await mkdir(folder, { recursive: true });
-  const { bavail, bsize } = await statfs(folder);
+  const { bavail, bsize, type } = await statfs(folder);
   const free = bavail * bsize;
   const probe = path.join(folder, `.doctor-${process.pid}`);
   const file = await open(probe, 'w');
@@ -71,7 +89,9 @@ export async function checkDisk(config: Config): Promise<readonly Finding[]> {
     await rm(probe, { force: true });
   }
   const syncMs = (performance.now() - startedAt).toFixed(1);
-  const detail = `${folder}: ${formatBytes(free)} free, a durable write takes ${syncMs} ms`;
+  const kind = diskKinds.get(type);
+  const detail = `${folder}: ${formatBytes(free)} free${kind ? ` on ${kind.name}` : ''}, a durable write takes ${syncMs} ms`;
+  if (kind?.hint !== undefined) return [{ check: 'disk', verdict: 'warn', detail, hint: kind.hint }];
   if (free >= freeBytesWarn) return [{ check: 'disk', verdict: 'ok', detail }];
   const hint = 'Free some space, or choose another `storage.path`.';
   return [{ check: 'disk', verdict: free < freeBytesFail ? 'fail' : 'warn', detail, hint }];

@@ -60,6 +60,16 @@ uplink: { url: "mqtt://127.0.0.1:9", username: u, password: brokersecret }
     expect(verdict('cpu').detail).not.toBe('');
   });
 
+  test('what a bare machine has not, and whatever it has: each check answers once', async () => {
+    const { verdict } = await examine('', { LC_ALL: 'C' });
+    for (const check of ['font', 'glibc', 'proc', 'locale', 'terminal', 'user', 'udev', 'service', 'hardware dog']) {
+      const { verdict: said, hint } = verdict(check);
+      if (said !== 'ok') expect(hint).toMatch(/\w/);
+    }
+    expect(verdict('locale')).toMatchObject({ verdict: 'warn', hint: 'export LC_ALL=C.UTF-8' });
+    expect(verdict('glibc').detail).toMatch(/^glibc 2\.\d+$/);
+  });
+
   test('no model', async () => {
     const { code, verdict } = await examine('', { OUTPOST_MODELS: '' });
     expect(code).toBe(1);

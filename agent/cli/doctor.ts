@@ -21,7 +21,7 @@ interface DoctorOptions {
 
 export const doctorCommand = (): Command =>
   new Command('doctor')
-    .description('check this machine: ffmpeg, model, cameras, CPU, memory, disk, clock, broker')
+    .description('check this machine: what is missing, each with what mends it')
     .option('-c, --config <file>', 'configuration file')
     .option('--no-cameras', 'do not open the cameras')
     .option('--json', 'one JSON array')
@@ -29,17 +29,17 @@ export const doctorCommand = (): Command =>
     .action(run);
 
 async function run({ config: file, cameras, json }: DoctorOptions): Promise<void> {
-  const [machine, links] = await Promise.all([import('./doctor-machine.ts'), import('./doctor-links.ts')]);
+  const [links, devices] = await Promise.all([import('./doctor-links.ts'), import('./doctor-peripherals.ts')]);
   const { config, finding: configuration } = await readConfig(file);
   const checks: readonly Promise<readonly Finding[]>[] = [
-    attempt('ffmpeg', async () => await machine.checkFfmpeg()),
+    ...(await machineChecks(config)),
     attempt('model', async () => await links.checkModel(config)),
-    attempt('cpu', async () => await machine.checkCpu()),
-    attempt('memory', async () => await machine.checkMemory()),
-    attempt('disk', async () => await machine.checkDisk(config)),
-    attempt('clock', async () => await machine.checkClock()),
     attempt('agent', async () => await links.checkAgent(config)),
     attempt('broker', async () => await links.checkBroker(config)),
+    ...config.peripherals.map(
+      async (peripheral) =>
+        await attempt(`device ${peripheral.id}`, async () => await devices.checkPeripheral(peripheral)),
+    ),
     ...(cameras
       ? config.cameras.map(
           async (camera) =>
@@ -51,6 +51,41 @@ async function run({ config: file, cameras, json }: DoctorOptions): Promise<void
   if (json) printJson(findings);
   else for (const finding of findings) show(finding);
   if (findings.some(({ verdict }) => verdict === 'fail')) process.exitCode = exitCodes.negative;
+}
+
+/** All that does not touch cameras, broker, or the inference runtime. */
+export const quickChecks = async (config: Config): Promise<readonly Finding[]> =>
+  (await Promise.all([...(await machineChecks(config)), attempt('model', async () => await findModel(config))])).flat();
+
+async function findModel(config: Config): Promise<readonly Finding[]> {
+  const { resolveModel } = await import('#models/registry.ts');
+  const { manifest, weightsPath } = await resolveModel(config.vision.model);
+  return [{ check: 'model', verdict: 'ok', detail: `${manifest.name} at ${weightsPath}` }];
+}
+
+async function machineChecks(config: Config): Promise<readonly Promise<readonly Finding[]>[]> {
+  const [machine, system, service] = await Promise.all([
+    import('./doctor-machine.ts'),
+    import('./doctor-system.ts'),
+    import('./doctor-service.ts'),
+  ]);
+  const checks: Readonly<Record<string, () => readonly Finding[] | Promise<readonly Finding[]>>> = {
+    ffmpeg: machine.checkFfmpeg,
+    font: system.checkFont,
+    cpu: machine.checkCpu,
+    glibc: system.checkGlibc,
+    proc: system.checkProc,
+    memory: machine.checkMemory,
+    disk: async () => await machine.checkDisk(config),
+    clock: machine.checkClock,
+    locale: system.checkLocale,
+    terminal: system.checkTerminal,
+    user: service.checkUser,
+    udev: service.checkUdev,
+    service: service.checkService,
+    'hardware dog': service.checkHardwareWatchdog,
+  };
+  return Object.entries(checks).map(async ([name, look]) => await attempt(name, async () => await look()));
 }
 
 /** A configuration that is wrong is a finding too: the rest is looked at with the defaults. */

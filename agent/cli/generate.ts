@@ -27,15 +27,21 @@ export function generateCommand(): Command {
 /** Every generated file as it should be. */
 export async function generatedFiles(): Promise<readonly GeneratedFile[]> {
   const schema = await deviceSchema();
-  const [{ configJsonSchema }, { configReference }, { errorReference }, catalogue] = await Promise.all([
-    import('#config/json-schema.ts'),
-    import('#config/reference.ts'),
-    import('#agent/core/error-reference.ts'),
-    import('#agent/domain/catalogue.ts'),
-  ]);
+  const [{ configJsonSchema }, { configReference }, { starterConfig }, { errorReference }, catalogue, system] =
+    await Promise.all([
+      import('#config/json-schema.ts'),
+      import('#config/reference.ts'),
+      import('#config/starter.ts'),
+      import('#agent/core/error-reference.ts'),
+      import('#agent/domain/catalogue.ts'),
+      import('#packaging/system/unit.ts'),
+    ]);
   return [
     { path: 'config/outpost.schema.json', content: `${JSON.stringify(configJsonSchema(schema), undefined, 2)}\n` },
     { path: 'config/REFERENCE.md', content: configReference(schema) },
+    { path: 'packaging/system/outpost.yaml', content: starterConfig({ storagePath: '/var/lib/outpost' }) },
+    { path: 'packaging/system/outpost.service', content: system.unitText() },
+    { path: 'packaging/system/70-outpost.rules', content: system.udevRules() },
     { path: 'agent/core/ERRORS.md', content: errorReference() },
     ...catalogue.generatedFiles().map(({ path, text }) => ({ path, content: text })),
   ];

@@ -1,13 +1,19 @@
 /** `outpost run`: the agent, until it is told to stop. */
 import { Command } from 'commander';
+import { toOutpostError } from '#agent/core/errors.ts';
+import type { Log } from '#agent/core/log.ts';
+import type { ServiceManager, ServiceRequest } from '#agent/core/notify.ts';
 import type { Model } from '#models/model.ts';
-import { deviceSchema, modelOf, untilStopped } from './running.ts';
+import { endInTime, modelOf, untilStopped } from './running.ts';
 
 const examples = `
 Examples:
   outpost run                                  with ./outpost.yaml, or /etc/outpost/outpost.yaml
   outpost run --config robot-07.yaml
-  outpost run --profile kiosk --config shop.yaml`;
+  outpost run --profile kiosk --config shop.yaml
+
+Where there is no configuration, ./outpost.yaml is written with every key commented out, and the agent runs with what
+there is. Under systemd the folders are those of the unit.`;
 
 interface RunOptions {
   readonly config?: string;
@@ -24,13 +30,18 @@ export const runCommand = (): Command =>
 
 async function run({ config: file, profile }: RunOptions): Promise<void> {
   const stop = untilStopped();
+  // Before any child is started, which would inherit it.
+  const { openServiceManager, serviceFolders, takeServiceRequest } = await import('#agent/core/notify.ts');
+  const request = takeServiceRequest();
   // It loads beside us: the first detection comes a third of a second earlier.
   const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
-  using child = new WaitingChild();
-  const [{ loadConfig }, schema] = await Promise.all([import('#config/load.ts'), deviceSchema()]);
-  const { config } = await loadConfig({ schema, ...(file ? { file } : {}), ...(profile ? { profile } : {}) });
-  if (!config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
-  let model: Promise<Model> | undefined = modelOf(config, undefined);
+  using held = new DisposableStack();
+  const child = held.use(new WaitingChild());
+  const { findConfig, identify, makeStorage, sayWhatIsMissing, writeStarter } = await import('./first-start.ts');
+  const folders = serviceFolders();
+  const found = await findConfig({ file, profile, folders });
+  if (!found.config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
+  let model: Promise<Model> | undefined = modelOf(found.config, undefined);
   // What it throws is thrown where it is used.
   model.catch(() => undefined);
   const [{ Outpost }, { createLog }, { systemClock }, { systemRandom }] = await Promise.all([
@@ -39,17 +50,43 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
     import('#agent/core/clock.ts'),
     import('#agent/core/random.ts'),
   ]);
+  await makeStorage(found.config.storage.path);
+  const { config, identity, fault } = await identify(found);
+  const log = createLog(config.log.level, { device: config.device.id });
+  held.use(endInTime(stop.signal, systemClock, log));
+  if (identity?.isNew)
+    log.info('This device has a key of its own now.', { kid: identity.kid, device: config.device.id });
+  if (found.file === undefined) {
+    await writeStarter(config, folders, log);
+    void sayWhatIsMissing(config, log);
+  }
   await using outpost = await Outpost.open({
     config,
     model: async () => {
-      const found = model ?? modelOf(config, undefined);
+      const first = model ?? modelOf(config, undefined);
       model = undefined;
-      return await found;
+      return await first;
     },
     clock: systemClock,
     random: systemRandom,
-    log: createLog(config.log.level, { device: config.device.id }),
+    log,
     child,
+    manager: request && openManager(request, openServiceManager, log),
+    identity: identity ?? fault,
   });
   await outpost.run(stop.signal);
+}
+
+/** Unheard, the agent works until it is ended for its silence: better than not at all. */
+function openManager(
+  request: ServiceRequest,
+  openServiceManager: (request: ServiceRequest) => ServiceManager,
+  log: Log,
+): ServiceManager | undefined {
+  try {
+    return openServiceManager(request);
+  } catch (thrown) {
+    log.error('The service manager will hear nothing.', { error: toOutpostError(thrown) });
+    return undefined;
+  }
 }

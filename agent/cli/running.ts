@@ -1,6 +1,10 @@
 /** What every command that runs for a while shares: an end by signal, and the model that the configuration names. */
+import { onAbort } from '#agent/core/abort.ts';
+import type { Clock } from '#agent/core/clock.ts';
+import type { Log } from '#agent/core/log.ts';
 import type { Model } from '#models/model.ts';
 import type { Config, ConfigSchema } from '#config/schema.ts';
+import { exitCodes } from './output.ts';
 
 /** Aborted by SIGINT or SIGTERM; a second one ends the program at once. */
 export function untilStopped(): AbortController {
@@ -21,6 +25,29 @@ export async function deviceSchema(): Promise<ConfigSchema> {
     import('#drivers/registry.ts'),
   ]);
   return buildSchema({ drivers: await driverOptions() });
+}
+
+/** Five seconds after it was told to, a program has ended: what it waits for then will not come. */
+const endLimitMs = 4_800;
+
+/**
+ * Ends the program when its end hangs: a disk or a child that does not answer. What was acknowledged is on the disk.
+ * Disposed: it ended by itself.
+ */
+export function endInTime(stopping: AbortSignal, clock: Clock, log: Log): Disposable {
+  const ended = new AbortController();
+  const limit = async (): Promise<void> => {
+    await clock.sleep(endLimitMs, ended.signal);
+    log.error('The end did not come in time: the program ends as it is. What was stored is on the disk.');
+    process.exit(exitCodes.internal);
+  };
+  const listening = onAbort(stopping, () => void limit().catch(() => undefined));
+  return {
+    [Symbol.dispose]: () => {
+      listening[Symbol.dispose]();
+      ended.abort();
+    },
+  };
 }
 
 export async function modelOf(config: Config, named: string | undefined): Promise<Model> {

@@ -84,6 +84,11 @@ function showVoice({ voice, power }: Status): void {
   if (voice.silent !== undefined) print(`  not heard: ${voice.silent}`);
 }
 
+function uploadText({ due, sent, givenUp, failures, lastError }: NonNullable<Status['upload']>): string {
+  const text = `pictures sent ${sent}, due ${due}, given up ${givenUp}, failed tries ${failures}`;
+  return lastError ? `${text}   last error ${lastError.at} [${lastError.code}] ${lastError.message}` : text;
+}
+
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
   print(
@@ -108,14 +113,27 @@ function show(status: Status): void {
   showPeripherals(status.peripherals);
   showVoice(status);
   print();
-  const depth = Object.values(outbox).reduce((sum, lane) => sum + lane.depth, 0);
-  print(
-    `model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}   outbox ${depth}`,
-  );
+  printTable([
+    ['lane', 'waiting', 'KiB', 'oldest', 'in/s', 'out/s', 'last number'],
+    ...Object.entries(outbox).map(([lane, state]) => [
+      lane,
+      state.depth,
+      Math.round(state.bytes / 1024),
+      state.oldestAgeMs === undefined ? '-' : `${Math.round(state.oldestAgeMs / 1000)} s`,
+      Number(state.appendedPerSecond.toFixed(2)),
+      Number(state.leftPerSecond.toFixed(2)),
+      state.lastSeq,
+    ]),
+  ]);
+  print();
+  print(`model ${vision.model ?? '-'}   events ${events.made}, waiting ${events.waiting}, lost ${events.lost}`);
   print(
     `uplink ${uplink.connected ? `connected, MQTT ${uplink.protocol ?? '-'}` : 'no line'}   published ${uplink.published}, acknowledged ${uplink.acknowledged}, refused ${uplink.refused}`,
   );
+  if (uplink.lastError)
+    print(`  last error ${uplink.lastError.at} [${uplink.lastError.code}] ${uplink.lastError.message}`);
   print(`custody ${custodyText(uplink)}`);
+  if (status.upload) print(uploadText(status.upload));
   if (uplink.lastError)
     print(`last error ${uplink.lastError.at} [${uplink.lastError.code}] ${uplink.lastError.message}`);
   print(

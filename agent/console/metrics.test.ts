@@ -3,7 +3,15 @@ import { expect, it } from 'vitest';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { type Measured, metricsText } from './metrics.ts';
 
-const empty = { depth: 0, bytes: 0, firstSeq: 0, lastSeq: 0, oldestAgeMs: undefined };
+const empty = {
+  depth: 0,
+  bytes: 0,
+  firstSeq: 0,
+  lastSeq: 0,
+  oldestAgeMs: undefined,
+  appendedPerSecond: 0,
+  leftPerSecond: 0,
+};
 const outbox = Object.fromEntries(lanes.map((lane) => [lane, empty])) as Record<Lane, Measured['outbox'][Lane]>;
 const status: Measured = {
   device: 'robot-07',
@@ -14,8 +22,12 @@ const status: Measured = {
   peripherals: [],
   voice: undefined,
   power: undefined,
+  upload: undefined,
   events: { made: 3, waiting: 0, lost: 0 },
-  outbox: { ...outbox, alarm: { depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500 } },
+  outbox: {
+    ...outbox,
+    alarm: { ...empty, depth: 2, bytes: 900, firstSeq: 7, lastSeq: 8, oldestAgeMs: 2_500, leftPerSecond: 1.5 },
+  },
   uplink: {
     connected: true,
     alarmConnected: false,
@@ -42,6 +54,8 @@ it('says depth, age, bytes and numbers of each lane, and how the line is', async
       'outpost_outbox_depth{lane="alarm"} 2',
       'outpost_outbox_bytes{lane="alarm"} 900',
       'outpost_outbox_oldest_age_seconds{lane="alarm"} 2.5',
+      'outpost_outbox_appended_per_second{lane="alarm"} 0',
+      'outpost_outbox_left_per_second{lane="alarm"} 1.5',
       'outpost_outbox_first_seq{lane="alarm"} 7',
       'outpost_outbox_last_seq{lane="alarm"} 8',
       'outpost_uplink_connected{line="main"} 1',
@@ -90,4 +104,21 @@ it('says how announcements ended and what the power does, where there are any', 
     ]),
   );
   expect(samples(await metricsText(status)).join('\n')).not.toMatch(/voice|power/);
+});
+
+it('tells of uploads where there are any', async () => {
+  expect((await metricsText(status)).includes('outpost_upload')).toBe(false);
+  const upload = { due: 2, sent: 5, sentBytes: 900, givenUp: 1, failures: 3, bytesPerSecond: 65_536 };
+  const lastError = { code: 'upload-tls', at: '2026-11-23T00:00:00.000Z' };
+  expect(samples(await metricsText({ ...status, upload: { ...upload, lastError } }))).toEqual(
+    expect.arrayContaining([
+      'outpost_upload_due 2',
+      'outpost_upload_sent_total 5',
+      'outpost_upload_sent_bytes_total 900',
+      'outpost_upload_given_up_total 1',
+      'outpost_upload_failures_total 3',
+      'outpost_upload_pace_bytes 65536',
+      'outpost_upload_last_error_timestamp_seconds{code="upload-tls"} 1795392000',
+    ]),
+  );
 });

@@ -25,6 +25,7 @@ export interface Measured {
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Readonly<Record<Lane, MeasuredLane>>;
   readonly uplink: MeasuredUplink;
+  readonly upload: MeasuredUpload | undefined;
   readonly memory: { readonly agentRssBytes: number; readonly visionRssBytes: number; readonly ffmpegRssBytes: number };
 }
 
@@ -48,6 +49,18 @@ interface MeasuredLane {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly oldestAgeMs: number | undefined;
+  readonly appendedPerSecond: number;
+  readonly leftPerSecond: number;
+}
+
+interface MeasuredUpload {
+  readonly due: number;
+  readonly sent: number;
+  readonly sentBytes: number;
+  readonly givenUp: number;
+  readonly failures: number;
+  readonly bytesPerSecond: number | undefined;
+  readonly lastError: { readonly code: string; readonly at: string } | undefined;
 }
 
 interface MeasuredUplink {
@@ -69,6 +82,7 @@ export async function metricsText(status: Measured): Promise<string> {
   addAgent(metrics, status);
   addOutbox(metrics, status.outbox);
   addUplink(metrics, status.uplink);
+  if (status.upload) addUpload(metrics, status.upload);
   addCameras(metrics, status.cameras);
   addPeripherals(metrics, status.peripherals);
   addVoice(metrics, status.voice);
@@ -112,6 +126,12 @@ function addOutbox(metrics: Metrics, outbox: Measured['outbox']): void {
     oldestAgeMs === undefined ? undefined : oldestAgeMs / 1_000,
   );
   ofLane('first_seq', 'Lowest number of this epoch that waits; 0 when none does', ({ firstSeq }) => firstSeq);
+  ofLane('appended_per_second', 'Events, over the last minute', ({ appendedPerSecond }) => appendedPerSecond);
+  ofLane(
+    'left_per_second',
+    'Events handed over or given up, over the last minute',
+    ({ leftPerSecond }) => leftPerSecond,
+  );
   ofLane('last_seq', 'Highest number of this epoch that was given', ({ lastSeq }) => lastSeq);
 }
 
@@ -136,8 +156,22 @@ function addUplink(metrics: Metrics, uplink: MeasuredUplink): void {
   metrics.counter('outpost_uplink_poison_total', 'Events given up: the broker never takes them', () => uplink.poison);
   metrics.gauge('outpost_uplink_rate_bytes', 'Bytes a second that the line carries', () => rate?.bytesPerSecond);
   metrics.gauge('outpost_uplink_in_flight_bytes', 'Sent, without an answer', () => rate?.inFlightBytes);
+  addLastError(metrics, 'uplink', lastError);
+}
+
+function addUpload(metrics: Metrics, upload: MeasuredUpload): void {
+  metrics.gauge('outpost_upload_due', 'Pictures to be sent or declared', () => upload.due);
+  metrics.counter('outpost_upload_sent_total', 'Pictures sent, since the start', () => upload.sent);
+  metrics.counter('outpost_upload_sent_bytes_total', 'Bytes of them', () => upload.sentBytes);
+  metrics.counter('outpost_upload_given_up_total', 'Pictures declared as given up', () => upload.givenUp);
+  metrics.counter('outpost_upload_failures_total', 'Tries that failed', () => upload.failures);
+  metrics.gauge('outpost_upload_pace_bytes', 'Bytes a second that a picture may take', () => upload.bytesPerSecond);
+  addLastError(metrics, 'upload', upload.lastError);
+}
+
+function addLastError(metrics: Metrics, what: string, lastError: MeasuredUplink['lastError']): void {
   metrics.gauge(
-    'outpost_uplink_last_error_timestamp_seconds',
+    `outpost_${what}_last_error_timestamp_seconds`,
     'When the last error was, by the wall clock; absent: none since the start',
     () => (lastError ? [{ labels: { code: lastError.code }, value: Date.parse(lastError.at) / 1_000 }] : []),
     ['code'],

@@ -30,6 +30,55 @@ export const errorCodes = {
     hint: 'Report it; the process that sent it is restarted.',
   },
 
+  'notify-unavailable': {
+    kind: 'config',
+    title: 'The service manager cannot be told how the agent is.',
+    hint: 'Install the whole package, or run `outpost install`; from source: `node packaging/notify/build.ts`.',
+  },
+
+  'identity-unusable': {
+    kind: 'config',
+    title: 'The device’s own key cannot be used.',
+    hint: 'Restore identity.pem from a backup. Without one, move it away: the device gets a new key, and must be enrolled anew.',
+  },
+  'storage-unusable': {
+    kind: 'config',
+    title: 'There is no folder that events could be kept in.',
+    hint: 'Set storage.path to a folder that this user may write, such as: outpost run --config FILE.',
+  },
+
+  // install, release
+  'install-root': {
+    kind: 'config',
+    title: 'Only root can install a service.',
+    hint: 'Run it with sudo, or see what it would do: --dry-run as root.',
+  },
+  'install-owned': {
+    kind: 'config',
+    title: 'Outpost is installed as a package: its package manager has it in its care.',
+    hint: 'Use dpkg or rpm.',
+  },
+  'install-source': {
+    kind: 'config',
+    title: 'This program has not all that a service needs beside it.',
+    hint: 'Install from a release: `outpost install --from DIR`.',
+  },
+  'release-missing': {
+    kind: 'config',
+    title: 'There is no release at that place.',
+    hint: 'Name the folder that has SHA256SUMS in it, or the .tar of one.',
+  },
+  'release-untrusted': {
+    kind: 'config',
+    title: 'The release is not signed by a key that is trusted.',
+    hint: 'Nothing was installed. Get the release anew from who made it; check that --key is the key of that maker.',
+  },
+  'release-damaged': {
+    kind: 'config',
+    title: 'The release is not what its maker signed.',
+    hint: 'Nothing was installed. Copy the release anew; the stick may be failing.',
+  },
+
   // street, pictures, evidence, rendering
   'sim-url': {
     kind: 'config',
@@ -56,6 +105,31 @@ export const errorCodes = {
     title: 'The folder of evidence cannot be written.',
     hint: 'Check that storage.path is a folder on a healthy disk that Outpost may write to.',
   },
+  'upload-unreachable': {
+    kind: 'transient',
+    title: 'The server for pictures cannot be reached, or hung up.',
+    hint: 'Check the network, evidence.server.url, and that the server runs. Pictures wait on the disk.',
+  },
+  'upload-silent': {
+    kind: 'transient',
+    title: 'The server for pictures does not answer in time.',
+    hint: 'Check the server and the line. Pictures wait on the disk.',
+  },
+  'upload-tls': {
+    kind: 'config',
+    title: 'TLS with the server for pictures failed.',
+    hint: 'Check the server’s certificate, evidence.server.ca, certificate and key, the host name in the URL, and the clock.',
+  },
+  'upload-refused': {
+    kind: 'peer',
+    title: 'The server for pictures refuses one.',
+    hint: 'Check evidence.server.url and its token, and what the server allows; redirects are not followed.',
+  },
+  'upload-file': {
+    kind: 'config',
+    title: 'A file that the upload of pictures needs cannot be read.',
+    hint: 'Check evidence.server.ca, certificate and key.',
+  },
   'render-encoder': {
     kind: 'peer',
     title: 'This ffmpeg cannot write the video.',
@@ -77,6 +151,11 @@ export const errorCodes = {
     kind: 'transient',
     title: 'The inference child ended.',
     hint: 'It is started again with backoff. When it repeats, see the log before it and run `outpost doctor`.',
+  },
+  'processor-unsuited': {
+    kind: 'config',
+    title: 'The native libraries cannot run on this processor.',
+    hint: 'Detection needs x86-64 with SSE4.2, or ARMv8.0-A. See `outpost --version` for the binary’s kind; report the processor (/proc/cpuinfo).',
   },
   'vision-silent': {
     kind: 'transient',
@@ -169,7 +248,12 @@ export const errorCodes = {
   'package-target': {
     kind: 'config',
     title: 'No binary can be made for this target.',
-    hint: 'Run `npm run package -- x64`.',
+    hint: 'Run `npm run package -- x64`, `arm64` or `all`.',
+  },
+  'package-elf': {
+    kind: 'config',
+    title: 'A file of the binary could not be loaded by the devices.',
+    hint: 'Build it against an older glibc, as packaging/sqlite.ts does, or take an earlier version of its package.',
   },
   'package-failed': {
     kind: 'config',
@@ -396,12 +480,12 @@ export const errorCodes = {
   'port-denied': {
     kind: 'config',
     title: 'A port may not be opened by this user.',
-    hint: 'Add the user to the group dialout, or install packaging/udev/60-outpost.rules.',
+    hint: 'Add the user to the group dialout, or install packaging/system/70-outpost.rules.',
   },
   'port-busy': {
     kind: 'config',
     title: 'A port is held by another process or peripheral.',
-    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/udev/60-outpost.rules.',
+    hint: 'End the one that is named; a getty, ModemManager or brltty is kept away by packaging/system/70-outpost.rules.',
   },
   'port-unusable': {
     kind: 'config',

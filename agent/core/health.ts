@@ -34,6 +34,11 @@ export const healthCodes = {
     severity: 'critical',
     text: 'Run `outpost models verify`, then `outpost models pull`.',
   },
+  'processor-unsuited': {
+    title: 'Detection cannot run on this processor',
+    severity: 'critical',
+    text: 'Its native libraries ended by an illegal instruction, or need what the processor lacks. The rest of the agent goes on.',
+  },
   'outbox-down': {
     title: 'Events cannot be written to disk',
     severity: 'critical',
@@ -44,10 +49,20 @@ export const healthCodes = {
     severity: 'warning',
     text: 'Events are kept on disk and sent when the line is back. Check the network and the broker.',
   },
+  'identity-unusable': {
+    title: 'The device’s own key cannot be used',
+    severity: 'critical',
+    text: 'Events are kept and sent. Restore identity.pem from a backup, or move it away and enrol the device anew.',
+  },
   'evidence-down': {
     title: 'Pictures cannot be stored',
     severity: 'warning',
     text: 'Events go on without pictures. Check the disk’s space.',
+  },
+  'upload-failing': {
+    title: 'Pictures do not reach the server',
+    severity: 'warning',
+    text: 'They wait on the disk; the oldest make room when the quota is reached, and are declared. Check evidence.server.',
   },
   // outbox, uplink
   'outbox-full': {

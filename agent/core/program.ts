@@ -10,13 +10,39 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
+/** Which program this is, as the build wrote it down. */
+export interface About {
+  readonly version: string;
+  /** Of the repository; ends in `+changes` when files differed from it. */
+  readonly commit: string;
+  /** When the commit was made: ISO 8601, UTC. */
+  readonly committed: string;
+  readonly arch: string;
+  readonly node: string;
+  /** 64 hexadecimal digits over all files beside the program. */
+  readonly content: string;
+  /** Native libraries and the default model, with the sha256 of each of their files. */
+  readonly parts: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly files: readonly { readonly path: string; readonly sha256: string }[];
+  }[];
+}
+
 /** What the packaged program sets before anything else runs; absent when it runs from source. */
 export interface Packaged {
-  /** The bundle as a file on disk, for threads. */
-  readonly bundlePath: string;
-  /** Folder of the extracted native libraries, models and other assets. */
-  readonly assetsDir: string;
+  readonly about: About;
+  /**
+   * Where a file or folder of the program lies on this disk: unpacked and checked when it is first asked for.
+   * @param inside its path in the repository, or in the natives; empty for all
+   */
+  readonly path: (inside: string) => string;
+  /** A file out of the executable, which touches no disk. */
+  readonly read: (inside: string) => Uint8Array;
 }
+
+/** The bundle among the program's files: what threads run. */
+const bundleFile = 'outpost.cjs';
 
 declare global {
   var outpostPackaged: Packaged | undefined;
@@ -35,7 +61,7 @@ export const engineFlags = ['--max-semi-space-size=2'] as const;
 
 /** A file that belongs to the program, by its path in the repository: `assetPath('models', 'yolox-nano', 'manifest.json')`. */
 export const assetPath = (...parts: readonly string[]): string =>
-  join(packaged()?.assetsDir ?? fileURLToPath(new URL('../../', import.meta.url)), ...parts);
+  packaged()?.path(join(...parts, '.')) ?? join(fileURLToPath(new URL('../../', import.meta.url)), ...parts);
 
 /** The argument that names a process entry. */
 export const entryArgument = (entry: ProcessEntry): string => `__${entry}`;
@@ -50,6 +76,8 @@ export const programCommand = (): [string, ...string[]] => [
 
 export function spawnEntry(entry: ProcessEntry, options: SpawnOptions): ChildProcess {
   const [program, ...leading] = programCommand();
+  // Before the child asks for it: of two that start at once on a new device, each would unpack everything.
+  packaged()?.path(bundleFile);
   // One arena of the allocator instead of one a thread: what a thread frees serves the others too, 15 MB less.
   const env = { ...process.env, MALLOC_ARENA_MAX: '1' };
   return spawn(program, [...leading, entryArgument(entry)], { ...options, env });
@@ -57,6 +85,6 @@ export function spawnEntry(entry: ProcessEntry, options: SpawnOptions): ChildPro
 
 /** Starts main again in a thread, with `{entry, ...data}` as its workerData. */
 export function startThread(entry: ThreadEntry, data: Record<string, unknown>, options: WorkerOptions = {}): Worker {
-  const path = packaged()?.bundlePath ?? mainPath();
-  return new Worker(path, { ...options, workerData: { entry, packaged: packaged(), ...data } });
+  const path = packaged()?.path(bundleFile) ?? mainPath();
+  return new Worker(path, { ...options, workerData: { entry, ...data } });
 }

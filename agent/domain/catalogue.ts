@@ -15,7 +15,7 @@ const attributes = z.strictObject({
   specversion: z.literal('1.0'),
   id: z.string().min(1).meta({ description: 'e-, the first 8 digits of the epoch, lane, sequence number' }),
   source: z.string().startsWith('/outpost/'),
-  type: z.string().regex(/^outpost\.[a-z-]+(\.(start|update|end))?$/),
+  type: z.string().regex(/^outpost\.[a-z-]+(\.(start|update|end|accepted|refused|done|failed|unknown))?$/),
   time: z.iso.datetime(),
   subject: z.string().min(1),
   datacontenttype: z.literal('application/json'),

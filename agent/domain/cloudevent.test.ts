@@ -33,8 +33,8 @@ it('encodes a clock beyond all dates without an exception', () => {
       monoMs: -1,
       data: { lane: 'event', first: '1', last: '1', count: 1, bytes: 1, reason: 'budget' },
     };
-    const { middle, tail } = encodeEvent(event, { device: 'd', epoch: 'e'.repeat(32), boot: 1 }, 'stepped');
-    const parsed = JSON.parse(spliceSequence(encodeHead('e'.repeat(32), 'audit'), { middle, tail }, 1)) as object;
+    const encoded = encodeEvent(event, { device: 'd', epoch: 'e'.repeat(32), boot: 1 }, 'stepped');
+    const parsed = JSON.parse(spliceSequence(encodeHead('e'.repeat(32), 'audit'), encoded, 1)) as object;
     expect(checkEvent(parsed)).toBeUndefined();
   }
 });

@@ -1,8 +1,8 @@
 /**
  * An Event as CloudEvents 1.0 in JSON, encoded once; the sequence number is spliced in when the store assigns it.
  *
- *   {"specversion":"1.0","id":"e-8f3c2a10-event-  42  ","source":…,"lane":"event","seq":"  42  ","boot":…,"data":{…}}
- *   `------------- head ------------------------'     `----------- middle -------------'      `------ tail ------'
+ *   {"specversion":"1.0","id":"e-8f3c2a10-event-  42  ","source":…,"lane":"event","seq":"  42  ","boot":…,"data":  {…}  }
+ *   `------------- head ------------------------'     `----------- middle -------------'      `---- tail ----'   data
  *
  * The head is the same for all events of an epoch and a lane, so the writer keeps it. Golden vectors:
  * `golden/cloudevents.json`.
@@ -25,11 +25,15 @@ export interface Origin {
   readonly boot: number;
 }
 
-/** All but the sequence number. */
+/** All but the sequence number. In pieces, since joining them would write each text once more. */
 export interface EncodedEvent {
   readonly middle: string;
   readonly tail: string;
+  readonly data: string;
 }
+
+/** What follows the data. */
+export const encodedEnd = '}';
 
 /** The CloudEvents type, such as `outpost.intrusion.start`. */
 export const eventType = ({ kind, phase }: Pick<Event, 'kind' | 'phase'>): string =>
@@ -39,22 +43,28 @@ export const encodeHead = (epoch: string, lane: Lane): string =>
   `{"specversion":"1.0","id":"e-${epoch.slice(0, 8)}-${lane}-`;
 
 export function encodeEvent(event: Event, origin: Origin, clock: ClockQuality): EncodedEvent {
-  const source = JSON.stringify(`/outpost/${origin.device}`);
   const time = isoTime(event.wallMs);
   return {
     middle:
-      `","source":${source},"type":"${eventType(event)}","time":"${time}",` +
+      `","source":${sourceOf(origin.device)},"type":"${eventType(event)}","time":"${time}",` +
       `"subject":${JSON.stringify(event.subject)},"datacontenttype":"application/json",` +
       `"epoch":"${origin.epoch}","lane":"${event.lane}","seq":"`,
-    tail:
-      `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}",` +
-      `"data":${JSON.stringify(event.data)}}`,
+    tail: `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}","data":`,
+    data: JSON.stringify(event.data),
   };
 }
 
 /** The whole JSON object. */
-export const spliceSequence = (head: string, { middle, tail }: EncodedEvent, seq: bigint | number): string =>
-  head + seq + middle + seq + tail;
+export const spliceSequence = (head: string, { middle, tail, data }: EncodedEvent, seq: bigint | number): string =>
+  head + seq + middle + seq + tail + data + encodedEnd;
+
+/** Quoted; the device that was asked for last is the only one. */
+function sourceOf(device: string): string {
+  if (device !== quoted.device) quoted = { device, text: JSON.stringify(`/outpost/${device}`) };
+  return quoted.text;
+}
+
+let quoted = { device: '', text: '"/outpost/"' };
 
 /** RFC 3339; a clock beyond what a date can hold is shown as its nearest end, never an exception. */
 function isoTime(wallMs: number): string {

@@ -48,6 +48,16 @@ const seen = {
 /** What lasts says how long it has, in `update` and `end`. */
 const lasting = { ...seen, durationMs: milliseconds.meta({ description: 'since it started' }) };
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+const piece = {
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w.-]{0,99}$/)
+    .meta({ description: 'of the piece of evidence, as events name it' }),
+  mediaType: z.string().max(100),
+};
+
 export const eventData = {
   zone: z.strictObject({ ...lasting, zone: z.string(), object: sightingSchema }),
   intrusion: z.strictObject({ ...lasting, zone: z.string(), objects: z.array(sightingSchema) }),
@@ -106,19 +116,24 @@ export const eventData = {
     })
     .meta({ description: 'what happens to a peripheral itself, and what it tells' }),
   media: z.strictObject({
-    id: z
-      .string()
-      .regex(/^[A-Za-z0-9][\w.-]{0,99}$/)
-      .meta({ description: 'of the piece of evidence, as events name it' }),
-    mediaType: z.string().max(100),
-    sha256: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .meta({ description: 'of the whole' }),
+    ...piece,
+    sha256: sha256.meta({ description: 'of the whole' }),
     size: z.int().min(1).meta({ description: 'bytes of the whole' }),
     chunk: z.int().min(0).meta({ description: 'which part this is, from 0' }),
     chunks: z.int().min(1).max(1_024),
     content: z.base64().max(87_384).meta({ description: 'at most 64 KiB, in base64' }),
+  }),
+  upload: z.strictObject({
+    ...piece,
+    sha256: sha256.optional().meta({ description: 'of its bytes; absent when nobody knows any more' }),
+    size: z.int().min(0).meta({ description: 'bytes' }),
+    outcome: z
+      .enum(['stored', 'given-up'])
+      .meta({ description: 'stored: the server has taken it. given-up: never will' }),
+    url: z.string().max(2_000).optional().meta({ description: 'where it was stored' }),
+    reason: z.enum(['quota', 'missing', 'damaged', 'refused']).optional().meta({
+      description: 'why it was given up: it made room, was not there, was damaged on the disk, or was refused for ever',
+    }),
   }),
   dropped: z.strictObject({
     epoch: z.string().optional().meta({ description: 'of the events given up, when it is not that of this event' }),

@@ -35,6 +35,9 @@ export const downTopic = (root: string, device: string, name: DownName): string 
 export const upFilter = (root: string, name: UpName | '+' = '+', device = '+'): string =>
   `${root}/${device}/up/${name}`;
 
+/** What a consumer subscribes to, of what goes down to all devices. */
+export const downFilter = (root: string, name: DownName): string => `${root}/+/down/${name}`;
+
 /** @returns undefined for anything that is not exactly a topic of this root */
 export function parseTopic(root: string, text: string): Topic | undefined {
   if (text.length > topicLimits.characters || !text.startsWith(`${root}/`)) return undefined;

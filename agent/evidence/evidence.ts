@@ -1,7 +1,7 @@
 /**
  * Pictures and other blobs on disk, under a quota: each is wholly there or not at all, and the oldest make room.
  *
- *   put --> .N.part --fsync--> rename N-id.jpg --fsync folder--> path
+ *   put --> .N.part --fsync--> rename N-id.jpg --fsync folder--> path        what is to be uploaded: due.ts
  *             oldest N-…  <--- removed, counted, while there is too much
  *
  * Age is the order of writing, kept in the name: no clock decides what is given up.
@@ -10,7 +10,16 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
-import { type EvidenceName, fileName, parseFileName, partName, partPattern } from './names.ts';
+import { DueFolder } from './due.ts';
+import {
+  type EvidenceName,
+  fileName,
+  type MarkerName,
+  parseFileName,
+  parseMarkerName,
+  partName,
+  partPattern,
+} from './names.ts';
 
 export interface EvidenceOptions {
   readonly folder: string;
@@ -26,9 +35,12 @@ interface Stored extends EvidenceName {
 export interface Evidence extends AsyncDisposable {
   /**
    * Durable when it resolves. An id is written once: a second put of it leaves the first and gives its path.
+   * @param dueFor what it is a picture of, such as `camera/front`, when it is to be uploaded
    * @throws OutpostError evidence-name, evidence-full (quota or disk) or evidence-unavailable; nothing half is left
    */
-  put(id: string, mediaType: string, bytes: Uint8Array): Promise<{ readonly path: string }>;
+  put(id: string, mediaType: string, bytes: Uint8Array, dueFor?: string): Promise<{ readonly path: string }>;
+  /** What is still to be uploaded. */
+  readonly due: DueFolder;
   /** Where it lies, or undefined when it was never here or made room. */
   path(id: string): string | undefined;
   readonly sizeBytes: number;
@@ -42,7 +54,8 @@ export async function openEvidence(options: EvidenceOptions): Promise<Evidence> 
   const folder = resolve(options.folder);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const store = new EvidenceFolder({ ...options, folder }, await scan(folder));
+    const { files, markers } = await scan(folder);
+    const store = new EvidenceFolder({ ...options, folder }, files, new DueFolder(folder, markers));
     await store.makeRoom(0);
     return store;
   } catch (error) {
@@ -51,6 +64,7 @@ export async function openEvidence(options: EvidenceOptions): Promise<Evidence> 
 }
 
 class EvidenceFolder implements Evidence {
+  readonly due: DueFolder;
   readonly #folder: string;
   readonly #maxSizeBytes: number;
   readonly #log: Log;
@@ -62,13 +76,14 @@ class EvidenceFolder implements Evidence {
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  constructor({ folder, maxSizeBytes, log }: EvidenceOptions, found: readonly Stored[]) {
+  constructor({ folder, maxSizeBytes, log }: EvidenceOptions, found: readonly Stored[], due: DueFolder) {
+    this.due = due;
     this.#folder = folder;
     this.#maxSizeBytes = maxSizeBytes;
     this.#log = log;
     this.#stored = new Map(found.map((stored) => [stored.id, stored]));
     this.#sizeBytes = found.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#next = Math.max(0, ...found.map(({ order }) => order)) + 1;
+    this.#next = Math.max(0, due.lastOrder, ...found.map(({ order }) => order)) + 1;
   }
 
   get sizeBytes(): number {
@@ -87,13 +102,18 @@ class EvidenceFolder implements Evidence {
     return this.#stored.get(id)?.path;
   }
 
-  put(id: string, mediaType: string, bytes: Uint8Array): Promise<{ readonly path: string }> {
-    const writing = this.#last.then(() => this.#write(id, mediaType, bytes));
+  put(id: string, mediaType: string, bytes: Uint8Array, dueFor?: string): Promise<{ readonly path: string }> {
+    const writing = this.#last.then(() => this.#write(id, mediaType, bytes, dueFor));
     this.#last = writing.catch(() => undefined);
     return writing;
   }
 
-  async #write(id: string, mediaType: string, bytes: Uint8Array): Promise<{ readonly path: string }> {
+  async #write(
+    id: string,
+    mediaType: string,
+    bytes: Uint8Array,
+    dueFor: string | undefined,
+  ): Promise<{ readonly path: string }> {
     if (this.#disposed) throw new OutpostError('evidence-unavailable', 'The evidence is closed.');
     const order = this.#next;
     const name = fileName(order, id, mediaType);
@@ -107,13 +127,16 @@ class EvidenceFolder implements Evidence {
     const path = join(this.#folder, name);
     try {
       await this.makeRoom(bytes.byteLength);
+      if (dueFor !== undefined) await this.due.write(name, dueFor, bytes);
       await writeDurably(this.#folder, join(this.#folder, partName(order)), path, bytes);
     } catch (error) {
+      if (dueFor !== undefined) await this.due.forget(name);
       throw asEvidenceError(error, this.#folder);
     }
     this.#next = order + 1;
     this.#stored.set(id, { id, order, path, bytes: bytes.byteLength });
     this.#sizeBytes += bytes.byteLength;
+    if (dueFor !== undefined) this.due.remember(order, id, name);
     return { path };
   }
 
@@ -122,6 +145,7 @@ class EvidenceFolder implements Evidence {
     const removedBefore = this.#removed;
     for (const stored of this.#stored.values()) {
       if (this.#sizeBytes + bytes <= this.#maxSizeBytes) break;
+      await this.due.isGoing(stored.order);
       await rm(stored.path, { force: true });
       this.#stored.delete(stored.id);
       this.#sizeBytes -= stored.bytes;
@@ -138,17 +162,20 @@ class EvidenceFolder implements Evidence {
 }
 
 /** What is there, oldest first; removes what a crash left half written, and leaves alone what is not ours. */
-async function scan(folder: string): Promise<Stored[]> {
+async function scan(folder: string): Promise<{ readonly files: Stored[]; readonly markers: MarkerName[] }> {
   const found: Stored[] = [];
+  const markers: MarkerName[] = [];
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
     if (partPattern.test(name)) await rm(path, { force: true });
+    const marker = parseMarkerName(name);
+    if (marker) markers.push(marker);
     const parsed = parseFileName(name);
     if (!parsed) continue;
     const info = await stat(path).catch(() => undefined);
     if (info?.isFile()) found.push({ ...parsed, path, bytes: info.size });
   }
-  return found.sort((a, b) => a.order - b.order);
+  return { files: found.sort((a, b) => a.order - b.order), markers };
 }
 
 async function writeDurably(folder: string, part: string, path: string, bytes: Uint8Array): Promise<void> {

@@ -5,9 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Mosquitto } from '#agent/testing/broker.ts';
 import { type Issued, TestAuthority } from '#agent/testing/certificates.ts';
 import { eventually } from '#agent/testing/eventually.ts';
+import { needsPostgres, Postgres } from '#agent/testing/postgres.ts';
 import { needsProgram } from '#agent/testing/require.ts';
 import { Account } from './account.ts';
 import { Chain } from './chain.ts';
+import { postgresDatabase } from './chain-database.ts';
 import type { Fault, Outcome } from './fault.ts';
 import { Namespace, needsNamespaces } from './namespace.ts';
 
@@ -32,7 +34,7 @@ const onChain = ({ disturb, lines = [], ...about }: ChainFault): Fault => ({
     const account = new Account();
     await using broker = await Mosquitto.start(['allow_anonymous true', ...lines]);
     await using chain = await Chain.start({ folder, account, brokerUrl: broker.url });
-    await eventually(() => chain.stored().rows > 0, 'the first events are committed');
+    await eventually(() => chain.rows > 0, 'the first events are committed');
     for (let n = 1; n <= count; n += 1) await disturb(chain, broker, n);
     await chain.drain();
     return settle(chain, account, count);
@@ -65,32 +67,68 @@ function settle(chain: Chain, account: Account, runs: number): Outcome {
 
 const moment = async (): Promise<void> => await delay(randomInt(50, 400));
 
+/** Something that is killed at some moment under load, and started again at another. */
+interface Victim {
+  kill(): Promise<void>;
+  start(): Promise<void> | void;
+}
+
+const victims = (chain: Chain, broker: Mosquitto): readonly Victim[] => [
+  { kill: async () => await broker.kill(), start: async () => await broker.restart() },
+  { kill: async () => await chain.killSink(), start: () => chain.startSink() },
+  { kill: async () => await chain.killDevice(), start: () => chain.startDevice() },
+];
+
+async function killOne(chain: Chain, all: readonly Victim[], n: number): Promise<void> {
+  const victim = all[(n - 1) % all.length];
+  await moment();
+  await victim?.kill();
+  await moment();
+  await victim?.start();
+  const before = chain.taken;
+  await eventually(() => chain.taken > before + 20, 'it goes on');
+}
+
 const chainKill = onChain({
   name: 'chain-kill',
   point: 1,
   what: 'SIGKILL of device, broker or sink at random under load, custody consumer, from the device to the table',
   full: 100,
   small: 4,
-  async disturb(chain, broker, n) {
-    await moment();
-    const victim = ['device', 'broker', 'sink'][n % 3];
-    if (victim === 'device') {
-      await chain.killDevice();
-      await moment();
-      chain.startDevice();
-    } else if (victim === 'broker') {
-      await broker.kill();
-      await moment();
-      await broker.restart();
-    } else {
-      await chain.killSink();
-      await moment();
-      chain.startSink();
-    }
-    const before = chain.taken;
-    await eventually(() => chain.taken > before + 20, 'it goes on');
-  },
+  disturb: async (chain, broker, n) => await killOne(chain, victims(chain, broker), n),
 });
+
+const chainKillPostgres: Fault = {
+  name: 'chain-kill-postgres',
+  point: 1,
+  what: 'the same on PostgreSQL, whose server is cut off, too (SIGQUIT: no checkpoint, crash recovery)',
+  full: 100,
+  small: 4,
+  needs: [needsProgram('mosquitto'), needsPostgres],
+  async run(count, folder) {
+    const account = new Account();
+    await using server = await Postgres.start();
+    await using broker = await Mosquitto.start();
+    await using chain = await Chain.start({
+      folder,
+      account,
+      brokerUrl: broker.url,
+      database: postgresDatabase(server),
+    });
+    const all = [
+      ...victims(chain, broker),
+      { kill: async () => await server.kill(), start: async () => await server.restart() },
+    ];
+    await eventually(() => chain.rows > 0, 'the first events are committed');
+    for (let n = 1; n <= count; n += 1) {
+      const before = chain.rows;
+      await killOne(chain, all, n);
+      await eventually(() => chain.rows > before, 'the database goes on');
+    }
+    await chain.drain();
+    return settle(chain, account, count);
+  },
+};
 
 const forgetful = onChain({
   name: 'forgetful-broker',
@@ -118,8 +156,8 @@ const nobodyThere = onChain({
     await chain.killSink();
     await delay(randomInt(500, 2_000));
     chain.startSink();
-    const before = chain.stored().rows;
-    await eventually(() => chain.stored().rows > before + 20, 'the sink commits again');
+    const before = chain.rows;
+    await eventually(() => chain.rows > before + 20, 'the sink commits again');
   },
 });
 
@@ -142,7 +180,7 @@ const onConfiguration = (
       brokerUrl: broker.url,
       ...(ca === undefined ? {} : { ca }),
     });
-    await eventually(() => chain.stored().rows > 0, 'the first events are committed');
+    await eventually(() => chain.rows > 0, 'the first events are committed');
     for (let n = 1; n <= count; n += 1) {
       for (const configure of [async () => await wrong(n), right]) {
         await configure();
@@ -150,8 +188,8 @@ const onConfiguration = (
         await broker.restart();
         await delay(randomInt(1_000, 2_500));
       }
-      const before = chain.stored().rows;
-      await eventually(() => chain.stored().rows > before, 'events arrive again');
+      const before = chain.rows;
+      await eventually(() => chain.rows > before, 'events arrive again');
     }
     await chain.drain();
     return settle(chain, account, count);
@@ -224,11 +262,11 @@ const onCable = (about: Omit<ChainFault, 'disturb'>, disturb: (space: Namespace)
     const account = new Account();
     await using space = await Namespace.create(folder);
     await using chain = await Chain.start({ folder, account, brokerUrl: space.url });
-    await eventually(() => chain.stored().rows > 0, 'the first events are committed');
+    await eventually(() => chain.rows > 0, 'the first events are committed');
     for (let n = 1; n <= count; n += 1) {
       await disturb(space);
-      const before = chain.stored().rows;
-      await eventually(() => chain.stored().rows > before, 'events arrive again');
+      const before = chain.rows;
+      await eventually(() => chain.rows > before, 'events arrive again');
     }
     await chain.drain();
     return settle(chain, account, count);
@@ -271,6 +309,7 @@ const halfOpen = onCable(
 
 export const chainFaults: readonly Fault[] = [
   chainKill,
+  chainKillPostgres,
   forgetful,
   nobodyThere,
   refusedConnect,

@@ -1,18 +1,17 @@
 /**
  * The whole chain as processes, each of which can be killed: a device under load, a broker, a sink, a database.
  *
- *   device (outbox, uplink) -> mosquitto -> outpost sink -> SQLite
+ *   device (outbox, uplink) -> mosquitto -> outpost sink -> SQLite, or PostgreSQL
  *          <----------------- signed acknowledgements -----
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { openSqlite } from '#agent/core/sqlite.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { newKey } from '#agent/trust/keys.ts';
 import type { Account } from './account.ts';
+import { type ChainDatabase, sqliteDatabase } from './chain-database.ts';
 import { Workload } from './workload.ts';
 
 const main = resolve(import.meta.dirname, '../main.ts');
@@ -24,11 +23,14 @@ export interface ChainOptions {
   /** Where the sink reaches the broker; default: as the device. */
   readonly sinkUrl?: string;
   readonly ca?: string;
+  /** Default: a SQLite file in the folder. */
+  readonly database?: ChainDatabase;
 }
 
 export class Chain implements AsyncDisposable {
   readonly #options: ChainOptions;
   readonly #publicKey: string;
+  readonly #database: ChainDatabase;
   #device: Workload | undefined;
   #sink: ChildProcess | undefined;
   #starts = 0;
@@ -37,6 +39,7 @@ export class Chain implements AsyncDisposable {
   private constructor(options: ChainOptions, publicKey: string) {
     this.#options = options;
     this.#publicKey = publicKey;
+    this.#database = options.database ?? sqliteDatabase(options.folder);
   }
 
   static async start(options: ChainOptions): Promise<Chain> {
@@ -66,14 +69,7 @@ export class Chain implements AsyncDisposable {
   startSink(): void {
     const { folder, brokerUrl, sinkUrl = brokerUrl, ca } = this.#options;
     const broker = ['--broker', sinkUrl, ...(ca === undefined ? [] : ['--tls-ca', ca])];
-    const options = [
-      '--database',
-      `sqlite:${join(folder, 'sink.db')}`,
-      '--key',
-      join(folder, 'sink.pem'),
-      '--name',
-      'sink-1',
-    ];
+    const options = ['--database', this.#database.url, '--key', join(folder, 'sink.pem'), '--name', 'sink-1'];
     this.#sink = spawn(process.execPath, [main, 'sink', ...broker, ...options, '--log-level', 'error'], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -109,35 +105,25 @@ export class Chain implements AsyncDisposable {
     if (!device.hasClosed) throw new Error(`The device ended: ${device.errors}`);
   }
 
+  /** How many events the database has. */
+  get rows(): number {
+    return this.#database.count();
+  }
+
   /** What the database has: number -> marker, and the declared ranges. */
   stored(): { readonly there: ReadonlyMap<string, string>; readonly rows: number; readonly gone: ReadonlySet<string> } {
-    const file = join(this.#options.folder, 'sink.db');
     const there = new Map<string, string>();
     const gone = new Set<string>();
-    if (!existsSync(file)) return { there, rows: 0, gone };
-    const db = openSqlite(file, { busyMs: 10_000, readonly: true });
-    try {
-      // the sink has just made the file
-      if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'outpost_dropped'").get() === undefined) {
-        return { there, rows: 0, gone };
+    const rows = this.#database.rows();
+    for (const { epoch, lane, seq, type, data } of rows) {
+      const parsed = JSON.parse(data) as Record<string, string | undefined>;
+      there.set(`${epoch} ${lane} ${seq}`, parsed['incident'] ?? type);
+      if (type !== 'outpost.dropped') continue;
+      for (let at = Number(parsed['first']); at <= Number(parsed['last']); at += 1) {
+        gone.add(`${parsed['epoch'] ?? epoch} ${parsed['lane']} ${at}`);
       }
-      const rows = db
-        .prepare<[], { epoch: string; lane: string; seq: number; type: string; data: string }>(
-          'SELECT epoch, lane, seq, type, data FROM outpost_event JOIN outpost_lane ON outpost_lane.id = lane_id',
-        )
-        .all();
-      for (const { epoch, lane, seq, type, data } of rows) {
-        const parsed = JSON.parse(data) as Record<string, string | undefined>;
-        there.set(`${epoch} ${lane} ${seq}`, parsed['incident'] ?? type);
-        if (type !== 'outpost.dropped') continue;
-        for (let at = Number(parsed['first']); at <= Number(parsed['last']); at += 1) {
-          gone.add(`${parsed['epoch'] ?? epoch} ${parsed['lane']} ${at}`);
-        }
-      }
-      return { there, rows: rows.length, gone };
-    } finally {
-      db.close();
     }
+    return { there, rows: rows.length, gone };
   }
 
   /** What `outpost verify` says of the same. */
@@ -145,7 +131,7 @@ export class Chain implements AsyncDisposable {
     const { folder } = this.#options;
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [main, 'verify', '--json', '--database', `sqlite:${join(folder, 'sink.db')}`, '--store', join(folder, 'device')],
+      [main, 'verify', '--json', '--database', this.#database.url, '--store', join(folder, 'device')],
       { encoding: 'utf8' },
     );
     const total = stdout === '' ? { lost: Number.NaN } : (JSON.parse(stdout) as { total: { lost: number } }).total;

@@ -1,7 +1,7 @@
 /** Disks of the test's own: a tmpfs of a size, an ext4 image on a loop device. Whatever is mounted is unmounted. */
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, truncate, writeFile } from 'node:fs/promises';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { eventually } from '#agent/testing/eventually.ts';
 import type { Requirement } from '#agent/testing/require.ts';
@@ -65,17 +65,25 @@ export class Disk implements AsyncDisposable {
 
   /** The kernel finds an error and turns the file system read-only. */
   turnReadOnly(): void {
-    const device = run('findmnt', '-n', '-o', 'SOURCE', this.path);
-    writeFileSync(join('/sys/fs/ext4', basename(device), 'trigger_fs_error'), '1');
+    writeFileSync(join(this.#kernelFolder(), 'trigger_fs_error'), '1');
   }
 
   /** Repairs it and mounts it again, between two tries of whoever uses it. */
   async repair(): Promise<void> {
+    const folder = this.#kernelFolder();
     await eventually(() => spawnSync('umount', [this.path]).status === 0, 'nobody holds a file on the disk');
     this.#isMounted = false;
+    // A mount namespace that another test made meanwhile has a copy of the mount. Until that is gone the file system is
+    // the old one, read-only, and mounting would only show it again.
+    await eventually(() => !existsSync(folder), 'the kernel has let go of the file system');
     spawnSync('e2fsck', ['-f', '-y', this.image ?? '']);
     run('mount', '-o', 'loop', this.image ?? '', this.path);
     this.#isMounted = true;
+  }
+
+  /** Where the kernel shows the mounted file system. */
+  #kernelFolder(): string {
+    return join('/sys/fs/ext4', basename(run('findmnt', '-n', '-o', 'SOURCE', this.path)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { engineFlags } from '#agent/core/program.ts';
 import type { Fault } from './fault.ts';
 
 interface Week {
@@ -30,7 +31,8 @@ export const week: Fault = {
   needs: [],
   async run(count, folder) {
     const script = resolve(import.meta.dirname, 'week.ts');
-    const { stdout } = await promisify(execFile)(process.execPath, [script, folder, String(count)]);
+    // with V8 set as in the program itself
+    const { stdout } = await promisify(execFile)(process.execPath, [...engineFlags, script, folder, String(count)]);
     const end = JSON.parse(stdout) as Week;
     const isFlat = Math.max(end.lateRss, end.drainedRss) <= mostGrowth * end.earlyRss;
     const rss = `memory ${mebibytes(end.earlyRss)} at first, ${mebibytes(end.lateRss)} with all, ${mebibytes(end.drainedRss)} after`;

@@ -1,75 +1,118 @@
-/** Events made ready for the writer: encoded once, side by side, so that few objects cross to the thread. */
+/**
+ * Events made ready for the writer: encoded side by side into one piece of memory, which is handed over whole.
+ *
+ *   event, event, … -> bytes  | middle | tail and data | middle | tail and data |   offsets: where each begins, and the end
+ */
 import { OutpostError } from '#agent/core/errors.ts';
-import { type EncodedEvent, encodeEvent, encodeHead, type Origin, spliceSequence } from '#agent/domain/cloudevent.ts';
+import { encodedEnd, encodeEvent, encodeHead, type Origin, spliceSequence } from '#agent/domain/cloudevent.ts';
 import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import type { Appends } from './protocol.ts';
+import type { Appends, JobMemory } from './protocol.ts';
 
 /** AWS IoT Core takes packets of 128 KB; topic, properties and the numbers need their part. */
 export const maxEventBytes = 120_000;
 
-export interface EncodedAppend {
-  readonly events: readonly Event[];
-  readonly encoded: readonly EncodedEvent[];
-  /** What they were encoded for: another epoch means encoding them again. */
-  readonly origin: Origin;
-  readonly clock: ClockQuality;
-}
+const leastBytes = 4_096;
+/** UTF-8 of one UTF-16 unit. */
+const mostBytesAUnit = 3;
 
-/** @throws OutpostError `event-too-large` */
-export const encodeAppend = (events: readonly Event[], origin: Origin, clock: ClockQuality): EncodedAppend => ({
-  events,
-  origin,
-  clock,
-  encoded: events.map((event) => checkSize(encodeEvent(event, origin, clock), event)),
-});
+/** The appends of one Job. Filled once: its memory goes with it. */
+export class JobAppends {
+  readonly #counts: number[] = [];
+  readonly #lanes: number[] = [];
+  readonly #monoMs: number[] = [];
+  readonly #lifeMs: (number | undefined)[] = [];
+  readonly #offsets: number[] = [0];
+  #bytes: Buffer<ArrayBuffer>;
 
-/** Side by side, as they cross to the writer. */
-export function layOut(all: readonly EncodedAppend[]): Appends {
-  const appends = {
-    counts: [] as number[],
-    lanes: [] as number[],
-    monoMs: [] as number[],
-    lifeMs: [] as (number | undefined)[],
-    texts: [] as string[],
-  };
-  for (const { events, encoded } of all) {
-    appends.counts.push(events.length);
-    for (const { lane, monoMs, lifeMs } of events) {
-      appends.lanes.push(lanes.indexOf(lane));
-      appends.monoMs.push(monoMs);
-      appends.lifeMs.push(lifeMs);
-    }
-    for (const { middle, tail } of encoded) appends.texts.push(middle, tail);
+  /** @param memory of an earlier Job, to be written over */
+  constructor(memory: JobMemory) {
+    this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
   }
-  return appends;
+
+  /** @throws OutpostError `event-too-large`, and takes nothing of it */
+  add(events: readonly Event[], origin: Origin, clock: ClockQuality): void {
+    const taken = this.#lanes.length;
+    try {
+      for (const event of events) this.#encode(event, origin, clock);
+      this.#counts.push(events.length);
+    } catch (thrown) {
+      for (const list of [this.#lanes, this.#monoMs, this.#lifeMs]) list.length = taken;
+      this.#offsets.length = 2 * taken + 1;
+      throw thrown;
+    }
+  }
+
+  get layout(): Appends {
+    return {
+      counts: this.#counts,
+      lanes: this.#lanes,
+      monoMs: this.#monoMs,
+      lifeMs: this.#lifeMs,
+      offsets: this.#offsets,
+      bytes: this.#bytes,
+    };
+  }
+
+  #encode(event: Event, origin: Origin, clock: ClockQuality): void {
+    const { middle, tail, data } = encodeEvent(event, origin, clock);
+    const begin = this.#end;
+    this.#makeRoom(begin + mostBytesAUnit * (middle.length + tail.length + data.length + encodedEnd.length));
+    const between = begin + this.#bytes.write(middle, begin, 'utf8');
+    let end = between;
+    for (const part of [tail, data, encodedEnd]) end += this.#bytes.write(part, end, 'utf8');
+    if (end - begin > maxEventBytes) {
+      const { kind } = event;
+      throw new OutpostError('event-too-large', undefined, { context: { kind, bytes: end - begin, maxEventBytes } });
+    }
+    this.#offsets.push(between, end);
+    this.#lanes.push(lanes.indexOf(event.lane));
+    this.#monoMs.push(event.monoMs);
+    this.#lifeMs.push(event.lifeMs);
+  }
+
+  get #end(): number {
+    return this.#offsets.at(-1) ?? 0;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (bytes <= this.#bytes.length) return;
+    // of its own, since it is handed over whole
+    const larger = Buffer.allocUnsafeSlow(Math.max(leastBytes, bytes, 2 * this.#bytes.length));
+    this.#bytes.copy(larger, 0, 0, this.#end);
+    this.#bytes = larger;
+  }
 }
 
 /** What was stored; the bytes are made only for those who ask. */
 export class StoredEnvelope implements Envelope {
-  readonly lane: Lane;
-  readonly seq: bigint;
-  readonly epoch: string;
-  readonly #event: EncodedEvent;
+  readonly #event: Event;
+  readonly #seq: number;
+  readonly #origin: Origin;
+  readonly #clock: ClockQuality;
 
-  constructor(epoch: string, lane: Lane, seq: number, event: EncodedEvent) {
-    this.epoch = epoch;
-    this.lane = lane;
-    this.seq = BigInt(seq);
+  constructor(event: Event, seq: number, origin: Origin, clock: ClockQuality) {
     this.#event = event;
+    this.#seq = seq;
+    this.#origin = origin;
+    this.#clock = clock;
+  }
+
+  get lane(): Lane {
+    return this.#event.lane;
+  }
+
+  get seq(): bigint {
+    return BigInt(this.#seq);
+  }
+
+  get epoch(): string {
+    return this.#origin.epoch;
   }
 
   get bytes(): Uint8Array {
-    return Buffer.from(spliceSequence(encodeHead(this.epoch, this.lane), this.#event, this.seq));
+    const head = encodeHead(this.epoch, this.lane);
+    return Buffer.from(spliceSequence(head, encodeEvent(this.#event, this.#origin, this.#clock), this.seq));
   }
-}
-
-function checkSize(encoded: EncodedEvent, { kind }: Event): EncodedEvent {
-  const characters = encoded.middle.length + encoded.tail.length;
-  // three bytes a UTF-16 unit at most
-  if (characters * 3 <= maxEventBytes) return encoded;
-  const bytes = Buffer.byteLength(encoded.middle) + Buffer.byteLength(encoded.tail);
-  if (bytes <= maxEventBytes) return encoded;
-  throw new OutpostError('event-too-large', undefined, { context: { kind, bytes, maxEventBytes } });
 }

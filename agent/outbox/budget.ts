@@ -22,12 +22,18 @@ export interface Need {
   readonly from: readonly Lane[];
 }
 
+/** Room for every lane, so that nothing more needs to be asked. */
+export const hasPlenty = (bytes: number, totalBytes: number, maxSizeBytes: number): boolean =>
+  totalBytes + bytes <= limitOf(false, maxSizeBytes);
+
+const limitOf = (isReserved: boolean, maxSizeBytes: number): number =>
+  isReserved ? maxSizeBytes : maxSizeBytes - Math.floor(maxSizeBytes / 8);
+
 /** @param incoming the lanes and bytes of one append */
 export function needOf(incoming: readonly Lane[], bytes: number, totalBytes: number, maxSizeBytes: number): Need {
   const highest = givingUpOrder.findLastIndex((lane) => incoming.includes(lane));
   const anyProtected = incoming.some(isProtected);
-  const limit = incoming.every(isProtected) ? maxSizeBytes : maxSizeBytes - Math.floor(maxSizeBytes / 8);
-  const overBytes = totalBytes + bytes - limit;
+  const overBytes = totalBytes + bytes - limitOf(incoming.every(isProtected), maxSizeBytes);
   return {
     overBytes,
     goalBytes: overBytes + Math.min(4 * 1024 * 1024, Math.floor(maxSizeBytes / 64)),

@@ -88,7 +88,7 @@ describe('a process that is killed while it writes', () => {
 
   it('holds the store while it lives, and names its process', async () => {
     await using appender = new Appender(folder);
-    await eventually(() => appender.count > 0, 'it writes');
+    await eventually(() => appender.acknowledged.event.length > 0, 'it writes');
     await expect(openTestOutbox(folder)).rejects.toMatchObject({ code: 'outbox-locked' });
     await appender.kill();
     await using outbox = await openTestOutbox(folder);

@@ -11,13 +11,16 @@ import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import { type Random, systemRandom } from '#agent/core/random.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
-import type { Envelope } from '#agent/domain/envelope.ts';
+import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { encodeAppend, type EncodedAppend, layOut, StoredEnvelope } from './append.ts';
+import { JobAppends, StoredEnvelope } from './append.ts';
+import { FreshAlarms } from './fresh-alarms.ts';
 import { type Host, systemHost } from './host.ts';
 import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
+import { type LaneRate, LaneRates } from './lane-rates.ts';
 import { ReadAhead } from './read-ahead.ts';
+import { withChanges } from './slots.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -57,7 +60,7 @@ export interface BatchLimits {
 }
 
 /** What waits in a lane, over all epochs; numbers of the current one. */
-export interface LaneState {
+export interface LaneState extends LaneRate {
   readonly depth: number;
   readonly bytes: number;
   /** Lowest number that waits; 0 when none does. */
@@ -89,6 +92,10 @@ export interface Outbox extends AsyncDisposable {
    * stay.
    */
   setAside(lane: Lane, at: Position): Promise<void>;
+  /** How long the writer thread has owed an answer, and how long it has been opening the store; 0 when neither. */
+  readonly silence: { readonly answerMs: number; readonly openingMs: number };
+  /** Asks the writer thread for its state, unless it owes an answer already: `silence` tells whether it comes. */
+  ask(): void;
   /** Told of lanes with new events. @returns a function that ends the subscription */
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }
@@ -99,15 +106,23 @@ interface Waiting<Request, Result> {
   readonly reject: (error: OutpostError) => void;
 }
 
-/** Encoded when it arrives, so that the main thread works while the writer waits for the disk. */
-type Append = Waiting<readonly Event[], readonly Envelope[]> & EncodedAppend;
+/** Encoded when its Job is made: texts that waited would be copied by each collection of the nursery. */
+interface Append extends Waiting<readonly Event[], readonly Envelope[]> {
+  /** When it arrived. */
+  readonly clock: ClockQuality;
+  /** How many of its events are alarms. */
+  readonly alarms: 'all' | 'some' | 'none';
+}
 
 /** Events in one Job: the transaction stays short, and so does the copying to the thread. */
 const mostEventsAJob = 1_024;
 /** So many that wait are worth a second Job in flight: it is made and copied while the writer works on the first. */
 const worthASecondJob = 64;
-/** On a disk that is slower than this, one large commit carries more than two that overlap. */
-const quickCommitMs = 1;
+/**
+ * Milliseconds that the main thread is at work for each event of a Job. Two Jobs that overlap hide that work and cost a
+ * commit more: where commits take longer, one large Job carries more.
+ */
+const workMsAnEvent = 0.008;
 /** Events that wait for the disk; beyond it producers are refused. */
 const mostWaiting = 65_536;
 
@@ -128,18 +143,26 @@ class DurableOutbox implements Outbox {
   #acks: Waiting<AckRequest, void>[] = [];
   #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
   readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
+  readonly #fresh = new FreshAlarms();
+  /** Jobs in flight, at most two that overlap. */
   readonly #running = new Set<Promise<void>>();
+  /** The Job of alarms alone that is in flight beside them. */
+  #alarms: Promise<void> | undefined;
   #isGathering = false;
-  /** Moving average. */
+  /** Moving average; one that also moved the log into the database counts as four others at most. */
   #commitMs = 0;
+  /** Events of the Jobs in flight. */
+  #writtenEvents = 0;
   #down: OutpostError | undefined;
   #closed = false;
   #origin: Origin;
   #slots: readonly SlotState[] = [];
+  readonly #rates: LaneRates;
 
   constructor(options: OutboxOptions) {
     const { path, device, maxSizeBytes, clock, log, random = systemRandom } = options;
     this.#options = options;
+    this.#rates = new LaneRates(clock.monoMs());
     this.#host = options.host ?? systemHost(clock);
     this.#origin = { device, epoch: '', boot: 0 };
     const { bootId, machineId } = this.#host;
@@ -183,10 +206,10 @@ class DurableOutbox implements Outbox {
     if (this.#waitingEvents + events.length > mostWaiting && this.#waitingEvents > 0) {
       throw new OutpostError('outbox-busy', undefined, { context: { waiting: this.#waitingEvents } });
     }
-    const encoded = encodeAppend(events, this.#origin, this.#host.clockQuality());
+    const clock = this.#host.clockQuality();
     this.#waitingEvents += events.length;
     return await new Promise((resolve, reject) => {
-      this.#appends.push({ ...encoded, request: events, resolve, reject });
+      this.#appends.push({ request: events, clock, alarms: alarmsIn(events), resolve, reject });
       this.#pump();
     });
   }
@@ -194,6 +217,8 @@ class DurableOutbox implements Outbox {
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
     this.#checkOpen();
     const { maxEvents, maxBytes } = limits;
+    const fresh = lane === 'alarm' && after ? this.#fresh.after(after) : undefined;
+    if (fresh) return fresh;
     const batch = await this.#ahead.peek({ lane, after, maxEvents, maxBytes });
     return batch && { lane, ...batch };
   }
@@ -207,6 +232,25 @@ class DurableOutbox implements Outbox {
     this.#tell(new Set(['audit']));
   }
 
+  get silence(): Outbox['silence'] {
+    return { answerMs: this.#writer.silentMs, openingMs: this.#writer.openingMs };
+  }
+
+  ask(): void {
+    if (this.#closed || !this.#writer.isOpen || !this.#writer.isIdle) return;
+    const answered = this.#writer.run({
+      now: this.#now(),
+      appends: new JobAppends(new Uint8Array(0)).layout,
+      acks: [],
+      peeks: [],
+    });
+    // A thread that ends before it answers is opened again; that is told elsewhere.
+    void answered.then(
+      (answer) => this.#take(answer),
+      () => undefined,
+    );
+  }
+
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -216,8 +260,10 @@ class DurableOutbox implements Outbox {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    while (this.#running.size > 0 || this.#isGathering)
-      await (this.#isGathering ? undefined : Promise.race(this.#running));
+    const isBusy = (): boolean => this.#running.size > 0 || this.#alarms !== undefined;
+    while (isBusy() || this.#isGathering) {
+      await (this.#isGathering ? undefined : Promise.race([...this.#running, ...(this.#alarms ? [this.#alarms] : [])]));
+    }
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
   }
@@ -233,6 +279,7 @@ class DurableOutbox implements Outbox {
   async #acknowledge(request: AckRequest): Promise<void> {
     this.#checkOpen();
     this.#ahead.acknowledged(request.lane, request.epoch, request.upto);
+    if (request.lane === 'alarm') this.#fresh.acknowledged({ epoch: request.epoch, seq: request.upto });
     await new Promise<void>((resolve, reject) => {
       this.#acks.push({ request, resolve, reject });
       this.#pump();
@@ -255,6 +302,7 @@ class DurableOutbox implements Outbox {
     this.#isGathering = true;
     queueMicrotask(() => {
       this.#isGathering = false;
+      if (this.#mayStartAlarms()) this.#startAlarms();
       while (this.#mayStart()) this.#start();
     });
   }
@@ -265,59 +313,64 @@ class DurableOutbox implements Outbox {
     return this.#running.size === 1 && (this.#isWorthASecondJob() || this.#peeks.length > 0);
   }
 
+  /** Beside the others, and one at a time: they come soon, and nobody starves. */
+  #mayStartAlarms(): boolean {
+    return this.#writer.isOpen && this.#alarms === undefined && this.#appends.some(({ alarms }) => alarms !== 'none');
+  }
+
   #isWorthASecondJob(): boolean {
-    return this.#waitingEvents >= worthASecondJob && this.#commitMs < quickCommitMs;
+    if (this.#waitingEvents < worthASecondJob) return false;
+    return this.#commitMs < workMsAnEvent * (this.#waitingEvents + this.#writtenEvents);
   }
 
   #start(): void {
-    const running = this.#runJob().finally(() => {
+    // A second Job that is there for its reads alone must not cost a commit.
+    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
+    const appends = readsAlone ? [] : this.#takeAppends();
+    const acks = readsAlone ? [] : this.#acks.splice(0);
+    const running = this.#runJob(appends, acks, this.#peeks.splice(0)).finally(() => {
       this.#running.delete(running);
       this.#pump();
     });
     this.#running.add(running);
   }
 
-  async #runJob(): Promise<void> {
-    // A second Job that is there for its reads alone must not cost a commit.
-    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
-    const appends = readsAlone ? [] : this.#takeAppends();
-    const acks = readsAlone ? [] : this.#acks.splice(0);
-    const peeks = this.#peeks.splice(0);
+  /** Without anything else that would make its Job longer. */
+  #startAlarms(): void {
+    this.#alarms = this.#runJob(this.#takeAlarms(), [], []).finally(() => {
+      this.#alarms = undefined;
+      this.#pump();
+    });
+  }
+
+  async #runJob(
+    taken: readonly Append[],
+    acks: readonly Waiting<AckRequest, void>[],
+    peeks: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[],
+  ): Promise<void> {
+    const origin = this.#origin;
+    const layout = new JobAppends(taken.length > 0 ? this.#writer.memory() : new Uint8Array(0));
+    const appends = taken.filter((append) => this.#encode(append, layout));
+    const events = appends.reduce((sum, { request }) => sum + request.length, 0);
+    this.#writtenEvents += events;
     try {
       const answer = await this.#writer.run({
         now: this.#now(),
-        appends: layOut(appends),
+        appends: layout.layout,
         acks: foldAcks(acks.map(({ request }) => request)),
         peeks: peeks.map(({ request }) => request),
       });
       this.#take(answer);
-      const touched = this.#resolveAppends(appends, answer);
+      const touched = resolveAppends(appends, answer, origin, this.#fresh);
       resolveAcks(acks, answer);
       resolvePeeks(peeks, answer);
       if (touched.size > 0) this.#tell(touched);
     } catch (thrown) {
       const error = toOutpostError(thrown);
       for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
+    } finally {
+      this.#writtenEvents -= events;
     }
-  }
-
-  /** @returns the lanes that have new events */
-  #resolveAppends(appends: readonly Append[], { seqs, refused }: Answer): Set<Lane> {
-    const touched = new Set<Lane>();
-    let at = 0;
-    for (const [index, { events, encoded, origin, resolve, reject }] of appends.entries()) {
-      const failure = refused.get(index);
-      if (failure) reject(failureToError(failure));
-      else {
-        const start = at;
-        resolve(
-          encoded.map((event, n) => new StoredEnvelope(origin.epoch, laneAt(events, n), seqs[start + n] ?? 0, event)),
-        );
-        for (const { lane } of events) touched.add(lane);
-      }
-      at += events.length;
-    }
-    return touched;
   }
 
   /** Half of many where a second Job will take the other half. */
@@ -333,24 +386,44 @@ class DurableOutbox implements Outbox {
       count += 1;
     }
     this.#waitingEvents -= events;
-    return this.#appends.splice(0, count).map((append) => this.#ofThisEpoch(append));
+    return this.#appends.splice(0, count);
   }
 
-  /** The store may have begun a new epoch while it waited. */
-  #ofThisEpoch(append: Append): Append {
-    if (append.origin.epoch === this.#origin.epoch && append.origin.boot === this.#origin.boot) return append;
-    return { ...append, ...encodeAppend(append.events, this.#origin, append.clock) };
+  /** Alarms go first, as far as every lane keeps its order. */
+  #takeAlarms(): Append[] {
+    const isMixed = this.#appends.some(({ alarms }) => alarms === 'some');
+    if (isMixed) return this.#takeAppends();
+    const taken = this.#appends.filter(({ alarms }) => alarms === 'all').slice(0, mostEventsAJob);
+    this.#appends = this.#appends.filter((append) => !taken.includes(append));
+    this.#waitingEvents -= taken.reduce((sum, { request }) => sum + request.length, 0);
+    return taken;
+  }
+
+  /** @returns false when it was refused */
+  #encode({ request, clock, reject }: Append, layout: JobAppends): boolean {
+    try {
+      layout.add(request, this.#origin, clock);
+      return true;
+    } catch (thrown) {
+      reject(toOutpostError(thrown));
+      return false;
+    }
   }
 
   #take(answer: Answer): void {
-    if (answer.slots.length > 0) this.#slots = answer.slots;
-    if (answer.commitMs > 0) this.#commitMs += (answer.commitMs - this.#commitMs) / 8;
+    const before = this.#slots;
+    this.#slots = withChanges(before, answer.counters);
+    this.#rates.changed(before, this.#slots, this.#options.clock.monoMs());
+    if (answer.commitMs > 0) {
+      const counted = this.#commitMs > 0 ? Math.min(answer.commitMs, 4 * this.#commitMs) : answer.commitMs;
+      this.#commitMs += (counted - this.#commitMs) / 8;
+    }
     if (answer.dropped > 0) {
       this.#ahead.forget();
       this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
       this.#tell(new Set(['audit']));
     }
-    const isFull = [...answer.refused.values()].some(({ code }) => code === 'outbox-full');
+    const isFull = answer.refused.some(({ failure }) => failure.code === 'outbox-full');
     if (isFull) this.#options.health?.set('outbox-full', 'agent', 'Events are refused for want of room.');
     else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
@@ -359,6 +432,7 @@ class DurableOutbox implements Outbox {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
     this.#ahead.forget();
+    this.#fresh.forget();
     this.#down = undefined;
     if (keptAside !== undefined) {
       this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
@@ -385,6 +459,7 @@ class DurableOutbox implements Outbox {
   }
 
   #laneState(lane: Lane): LaneState {
+    const monoMs = this.#options.clock.monoMs();
     const of = this.#slots.filter((slot) => slot.lane === lane);
     const current = of.find(({ epoch }) => epoch === this.#origin.epoch);
     const oldest = of.find(({ depth }) => depth > 0)?.oldestMonoMs;
@@ -393,12 +468,43 @@ class DurableOutbox implements Outbox {
       bytes: of.reduce((sum, { bytes }) => sum + bytes, 0),
       firstSeq: current?.first ?? 0,
       lastSeq: current?.last ?? 0,
-      oldestAgeMs: oldest === undefined ? undefined : Math.max(0, this.#options.clock.monoMs() - oldest),
+      oldestAgeMs: oldest === undefined ? undefined : Math.max(0, monoMs - oldest),
+      ...this.#rates.of(lane, monoMs),
     };
   }
 }
 
-const laneAt = (events: readonly Event[], index: number): Lane => events[index]?.lane ?? 'event';
+function alarmsIn(events: readonly Event[]): Append['alarms'] {
+  const isAlarm = ({ lane }: Event): boolean => lane === 'alarm';
+  return events.every(isAlarm) ? 'all' : events.some(isAlarm) ? 'some' : 'none';
+}
+
+/** @returns the lanes that have new events */
+function resolveAppends(
+  appends: readonly Append[],
+  { seqs, refused }: Answer,
+  origin: Origin,
+  fresh: FreshAlarms,
+): Set<Lane> {
+  const touched = new Set<Lane>();
+  const failures = new Map(refused.map(({ append, failure }) => [append, failure]));
+  let at = 0;
+  for (const [index, { request, clock, resolve, reject }] of appends.entries()) {
+    const failure = failures.get(index);
+    if (failure) reject(failureToError(failure));
+    else {
+      const start = at;
+      const stored = request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock));
+      for (const envelope of stored) {
+        touched.add(envelope.lane);
+        if (envelope.lane === 'alarm') fresh.written(origin.epoch, envelope);
+      }
+      resolve(stored);
+    }
+    at += request.length;
+  }
+  return touched;
+}
 
 function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure }: Answer): void {
   for (const { resolve, reject } of acks) {

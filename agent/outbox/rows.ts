@@ -1,10 +1,11 @@
 /** The rows of the waiting events: written, removed and given up inside the transaction of the caller. */
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
-import { type Origin, encodeEvent, type EncodedEvent, spliceSequence } from '#agent/domain/cloudevent.ts';
+import { type Origin, encodeEvent } from '#agent/domain/cloudevent.ts';
 import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { isProtected } from './budget.ts';
 import type { Moment } from './protocol.ts';
+import { type EncodedBytes, encodedBytes, RowText } from './row-text.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { rowSum } from './sums.ts';
@@ -23,7 +24,8 @@ const mostRuns = 32;
 export class Rows {
   readonly #slots: Slots;
   readonly #origin: Origin;
-  readonly #insert: Statement<[number, number, number, number | null, number, string, number]>;
+  readonly #text = new RowText();
+  readonly #insert: Statement<[number, number, number, number | null, number, Uint8Array, number]>;
   readonly #size: Statement<[number, number], { count: number; bytes: number }>;
   readonly #expired: Statement<[number, number], { id: number; bytes: number }>;
   readonly #remove: Statement<[number, number]>;
@@ -34,8 +36,8 @@ export class Rows {
   constructor(db: Sqlite, slots: Slots, origin: Origin) {
     this.#slots = slots;
     this.#origin = origin;
-    this.#insert = db.prepare<[number, number, number, number | null, number, string, number]>(
-      'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?)',
+    this.#insert = db.prepare<[number, number, number, number | null, number, Uint8Array, number]>(
+      'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)',
     );
     this.#expired = db.prepare<[number, number], { id: number; bytes: number }>(
       `SELECT id, octet_length(json) AS bytes FROM outbox
@@ -55,16 +57,16 @@ export class Rows {
   }
 
   /** @returns the event's sequence number */
-  append(slot: Slot, event: EncodedEvent, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
+  append(slot: Slot, event: EncodedBytes, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
     const seq = slot.last + 1;
-    const json = spliceSequence(slot.head, event, seq);
+    const json = this.#text.splice(slot.head, event, seq);
     const at = Math.max(0, Math.round(monoMs));
     const facts = { id: idOf(slot.slot, seq), boot: this.#origin.boot, monoMs: at, keep };
     const expires = lifeMs === undefined || isProtected(slot.lane) ? null : at + Math.max(0, Math.round(lifeMs));
     this.#insert.run(facts.id, facts.boot, at, expires, keep, json, rowSum(facts, json));
     slot.last = seq;
     slot.depth += 1;
-    slot.bytes += Buffer.byteLength(json);
+    slot.bytes += json.length;
     if (slot.depth === 1) {
       slot.first = seq;
       slot.oldestMonoMs = at;
@@ -154,9 +156,8 @@ export class Rows {
     };
     const { wallMs, monoMs } = now;
     const event = { kind: 'dropped', lane: 'audit', subject: `outbox/${slot.lane}`, wallMs, monoMs, data } as const;
-    const declared = this.append(this.#slots.current('audit'), encodeEvent(event, this.#origin, now.clock), monoMs, {
-      keep: 1,
-    });
+    const encoded = encodedBytes(encodeEvent(event, this.#origin, now.clock));
+    const declared = this.append(this.#slots.current('audit'), encoded, monoMs, { keep: 1 });
     this.#ledger.run(slot.slot, range.first, range.last, range.count, range.bytes, reason, declared);
   }
 

@@ -6,7 +6,7 @@
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import { encodeHead, type Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, isLane, lanes } from '#agent/domain/lane.ts';
-import type { SlotState } from './protocol.ts';
+import type { Counters, SlotState } from './protocol.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import { idOf, seqOf } from './schema.ts';
 import { laneSum } from './sums.ts';
@@ -15,8 +15,8 @@ export interface Slot {
   readonly slot: number;
   readonly epoch: string;
   readonly lane: Lane;
-  /** The part of the JSON before the first sequence number. */
-  readonly head: string;
+  /** The part of the JSON before the first sequence number, UTF-8. */
+  readonly head: Buffer;
   last: number;
   acked: number;
   depth: number;
@@ -43,7 +43,10 @@ export class Slots {
   readonly #update: Statement<[number, number, number, number, number, number]>;
   readonly #oldest: Statement<[number, number], { id: number; boot: number; mono_ms: number }>;
   readonly #current = new Map<Lane, Slot>();
-  #before: Slot[] = [];
+  /** Six numbers of each slot. */
+  #before: number[] = [];
+  /** What `changes` gave last. */
+  readonly #told: SlotState[] = [];
 
   constructor(db: Sqlite, origin: Origin) {
     this.#db = db;
@@ -92,7 +95,9 @@ export class Slots {
   }
 
   get totalBytes(): number {
-    return this.#all.reduce((sum, slot) => sum + slot.bytes, 0);
+    let sum = 0;
+    for (const { bytes } of this.#all) sum += bytes;
+    return sum;
   }
 
   touch(slot: Slot): void {
@@ -107,7 +112,10 @@ export class Slots {
   }
 
   remember(): void {
-    this.#before = this.#all.map((slot) => ({ ...slot }));
+    this.#before.length = 0;
+    for (const { last, acked, depth, bytes, first, oldestMonoMs = -1 } of this.#all) {
+      this.#before.push(last, acked, depth, bytes, first, oldestMonoMs);
+    }
   }
 
   persist(): void {
@@ -119,19 +127,29 @@ export class Slots {
 
   restore(): void {
     this.#touched.clear();
-    for (const [index, slot] of this.#all.entries()) Object.assign(slot, this.#before[index]);
+    for (const [index, slot] of this.#all.entries()) {
+      const [last = 0, acked = 0, depth = 0, bytes = 0, first = 0, oldest = -1] = this.#before.slice(6 * index);
+      Object.assign(slot, { last, acked, depth, bytes, first, oldestMonoMs: oldest < 0 ? undefined : oldest });
+    }
   }
 
+  /** All of them; `changes` counts from here. */
   state(): SlotState[] {
-    return this.#all.map(({ epoch, lane, last, depth, bytes, first, oldestMonoMs }) => ({
-      epoch,
-      lane,
-      last,
-      depth,
-      bytes,
-      first,
-      oldestMonoMs,
-    }));
+    const state = this.#all.map(stateOf);
+    this.#told.splice(0, this.#told.length, ...state);
+    return state;
+  }
+
+  /** What is not as it was told last. */
+  changes(): Counters {
+    const counters: number[] = [];
+    for (const [index, slot] of this.#all.entries()) {
+      const told = this.#told[index];
+      if (told && isSame(told, slot)) continue;
+      this.#told[index] = stateOf(slot);
+      counters.push(index, slot.last, slot.depth, slot.bytes, slot.first, slot.oldestMonoMs ?? -1);
+    }
+    return counters;
   }
 
   #load(row: LaneRow): Slot {
@@ -140,7 +158,7 @@ export class Slots {
       slot: row.slot,
       epoch: row.epoch,
       lane,
-      head: encodeHead(row.epoch, lane),
+      head: Buffer.from(encodeHead(row.epoch, lane)),
       last: row.last_seq,
       acked: row.acked_seq,
       depth: row.depth,
@@ -152,4 +170,35 @@ export class Slots {
     this.#all.push(slot);
     return slot;
   }
+}
+
+const stateOf = ({ epoch, lane, last, depth, bytes, first, oldestMonoMs }: Slot): SlotState => ({
+  epoch,
+  lane,
+  last,
+  depth,
+  bytes,
+  first,
+  oldestMonoMs,
+});
+
+const isSame = (one: SlotState, other: Slot): boolean =>
+  one.last === other.last &&
+  one.depth === other.depth &&
+  one.bytes === other.bytes &&
+  one.first === other.first &&
+  one.oldestMonoMs === other.oldestMonoMs;
+
+/** A list of all slots with what changed in it. */
+export function withChanges(slots: readonly SlotState[], counters: Counters): readonly SlotState[] {
+  if (counters.length === 0) return slots;
+  const changed = [...slots];
+  for (let at = 0; at < counters.length; at += 6) {
+    const [index = 0, last = 0, depth = 0, bytes = 0, first = 0, oldest = -1] = counters.slice(at, at + 6);
+    const slot = changed[index];
+    if (!slot) continue;
+    const oldestMonoMs = oldest < 0 ? undefined : oldest;
+    changed[index] = { epoch: slot.epoch, lane: slot.lane, last, depth, bytes, first, oldestMonoMs };
+  }
+  return changed;
 }

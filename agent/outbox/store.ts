@@ -5,14 +5,24 @@
  *     disk full: the reserve lets the log move into the database, which then stops growing: new events take the place
  *     of old ones, in the declared order
  */
-import { isDiskFull, type Sqlite, toStoreError } from '#agent/core/sqlite.ts';
+import { isDiskFull, type Sqlite, sqliteCode, type Statement, toStoreError } from '#agent/core/sqlite.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
 import { Batches, DamagedRows } from './batches.ts';
-import { isProtected, needOf } from './budget.ts';
-import type { AckRequest, Answer, Appends, Failure, Job, Moment, PeekedBatch, PeekRequest } from './protocol.ts';
+import { hasPlenty, isProtected, needOf } from './budget.ts';
+import type {
+  AckRequest,
+  Answer,
+  Appends,
+  Failure,
+  Job,
+  Moment,
+  PeekedBatch,
+  PeekRequest,
+  Refusal,
+} from './protocol.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
 import type { Slots } from './slots.ts';
@@ -41,6 +51,9 @@ const aroundBytes = 96;
 
 const expireEveryMs = 1_000;
 
+/** Its two syncs are then a small part of theirs. */
+const commitsACheckpoint = 16;
+
 /** SQLite’s own limit. */
 const mostPages = 4_294_967_294;
 
@@ -50,7 +63,10 @@ export class Store {
   readonly #rows: Rows;
   readonly #batches: Batches;
   readonly #options: StoreOptions;
+  readonly #begin: Statement<[]>;
+  readonly #end: Statement<[]>;
   #given = 0;
+  #commits = 0;
   #commitMs = 0;
   #expiredMonoMs = Number.NEGATIVE_INFINITY;
 
@@ -60,6 +76,8 @@ export class Store {
     this.#options = options;
     this.#rows = new Rows(db, slots, options.origin);
     this.#batches = new Batches(db, slots);
+    this.#begin = db.prepare<[]>('BEGIN IMMEDIATE');
+    this.#end = db.prepare<[]>('COMMIT');
   }
 
   run(job: Job): Answer {
@@ -69,7 +87,7 @@ export class Store {
     return {
       ...written,
       ...this.#peek(job, written.broken),
-      slots: this.#slots.state(),
+      counters: this.#slots.changes(),
       dropped: this.#given,
       commitMs: this.#commitMs,
     };
@@ -79,7 +97,15 @@ export class Store {
     const expires = this.#expiryIsDue(job.now);
     if (!expires && job.appends.counts.length === 0 && job.acks.length === 0) return nothingWritten;
     const stretches = stretchesOf(job.appends);
-    let thrown: unknown;
+    try {
+      return this.#transact(job, stretches, 0);
+    } catch (thrown) {
+      return isDiskFull(thrown) ? this.#writeOnFullDisk(job, stretches, thrown) : this.#refuse(job, thrown);
+    }
+  }
+
+  #writeOnFullDisk(job: Job, stretches: readonly Stretch[], first: unknown): Written {
+    let thrown = first;
     for (const attempt of this.#attempts(job, stretches)) {
       try {
         return attempt();
@@ -88,15 +114,18 @@ export class Store {
         if (!isDiskFull(error)) break;
       }
     }
+    return this.#refuse(job, thrown);
+  }
+
+  #refuse(job: Job, thrown: unknown): Written {
     const failure = asFailure(toStoreError(thrown, this.#options.path));
     return { ...refusal(job, failure), broken: !isDiskFull(thrown) };
   }
 
-  /** What is tried, one after the other, while the disk is full. */
+  /** What is tried, one after the other. */
   #attempts(job: Job, stretches: readonly Stretch[]): (() => Written)[] {
     const goalBytes = Math.max(fullGoalBytes, 2 * stretches.reduce((sum, { bytes }) => sum + bytes, 0));
     return [
-      () => this.#transact(job, stretches, 0),
       () => {
         this.#stopGrowing();
         return this.#transact(job, stretches, 0);
@@ -116,7 +145,26 @@ export class Store {
     this.#db.pragma(`max_page_count = ${Number(this.#db.pragma('page_count', { simple: true }))}`);
   }
 
-  /** Between two Jobs: takes the reserve again when the disk has room. */
+  /** Between two Jobs, when the one before was answered: nobody waits for it. */
+  tend(monoMs: number): void {
+    if (this.#commits >= commitsACheckpoint) this.#checkpoint();
+    this.restoreReserve(monoMs);
+  }
+
+  /**
+   * Little and often: an append that comes meanwhile waits for a few pages, not for the whole log. What cannot be moved
+   * now stays in the log, where it is as safe; SQLite tries itself when the log is full, in the commit that makes it so.
+   */
+  #checkpoint(): void {
+    this.#commits = 0;
+    try {
+      this.#db.pragma('wal_checkpoint(PASSIVE)');
+    } catch (thrown) {
+      if (sqliteCode(thrown) === '') throw thrown;
+    }
+  }
+
+  /** Takes the reserve again when the disk has room. */
   restoreReserve(monoMs: number): void {
     if (this.#options.reserve.restore(monoMs)) this.#db.pragma(`max_page_count = ${mostPages}`);
   }
@@ -131,16 +179,16 @@ export class Store {
     this.#slots.remember();
     this.#given = 0;
     try {
-      this.#db.exec('BEGIN IMMEDIATE');
+      this.#begin.run();
       for (const ack of job.acks) this.#acknowledge(ack, job.now);
       if (this.#expiryIsDue(job.now)) this.#given += this.#rows.expire(job.now);
       if (giveUpBytes > 0) this.#giveUpFor(stretches.filter(takes), giveUpBytes, job.now);
       const seqs: number[] = [];
-      const refused = new Map<number, Failure>();
+      const refused: Refusal[] = [];
       for (const [index, stretch] of stretches.entries()) {
         const failure = takes(stretch) ? this.#makeRoom(stretch, job.now) : diskFull(this.#options.path);
         if (failure) {
-          refused.set(index, asFailure(failure));
+          refused.push({ append: index, failure: asFailure(failure) });
           seqs.push(...stretch.lanes.map(() => 0));
         } else this.#append(stretch, job.appends, seqs);
       }
@@ -162,13 +210,16 @@ export class Store {
 
   #commit(): void {
     const before = systemClock.monoMs();
-    this.#db.exec('COMMIT');
+    this.#end.run();
+    this.#commits += 1;
     this.#commitMs = systemClock.monoMs() - before;
   }
 
-  #append({ lanes: of, from }: Stretch, { texts, monoMs, lifeMs }: Appends, seqs: number[]): void {
+  #append({ lanes: of, from }: Stretch, { bytes: memory, offsets, monoMs, lifeMs }: Appends, seqs: number[]): void {
+    const bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
     for (let n = from; n < from + of.length; n += 1) {
-      const event = { middle: texts[2 * n] ?? '', tail: texts[2 * n + 1] ?? '' };
+      const [middle, tail, end] = [offsets[2 * n] ?? 0, offsets[2 * n + 1] ?? 0, offsets[2 * n + 2] ?? 0];
+      const event = { bytes, middle, tail, end };
       const slot = this.#slots.current(of[n - from] ?? 'event');
       seqs.push(this.#rows.append(slot, event, monoMs[n] ?? 0, { lifeMs: lifeMs[n] }));
     }
@@ -177,6 +228,7 @@ export class Store {
   /** @returns why there is none */
   #makeRoom({ lanes: incoming, bytes }: Stretch, now: Moment): OutpostError | undefined {
     const { maxSizeBytes } = this.#options;
+    if (hasPlenty(bytes, this.#slots.totalBytes, maxSizeBytes)) return undefined;
     const { overBytes, goalBytes, from } = needOf(incoming, bytes, this.#slots.totalBytes, maxSizeBytes);
     if (overBytes <= 0) return undefined;
     if (this.#availableBytes(from) < overBytes) return this.#full(bytes);
@@ -262,18 +314,15 @@ export class Store {
   }
 }
 
-const nothingWritten: Written = { seqs: [], refused: new Map(), acks: undefined, broken: false };
+const nothingWritten: Written = { seqs: [], refused: [], acks: undefined, broken: false };
 
-function stretchesOf({ counts, lanes: indexes, texts }: Appends): Stretch[] {
+function stretchesOf({ counts, lanes: indexes, offsets }: Appends): Stretch[] {
   let from = 0;
   return counts.map((count) => {
     const of: Lane[] = [];
-    let bytes = aroundBytes * count;
-    for (let n = from; n < from + count; n += 1) {
-      of.push(lanes[indexes[n] ?? 0] ?? 'event');
-      bytes += Buffer.byteLength(texts[2 * n] ?? '') + Buffer.byteLength(texts[2 * n + 1] ?? '');
-    }
-    const stretch = { lanes: of, from, bytes };
+    for (let n = from; n < from + count; n += 1) of.push(lanes[indexes[n] ?? 0] ?? 'event');
+    const textBytes = (offsets[2 * (from + count)] ?? 0) - (offsets[2 * from] ?? 0);
+    const stretch = { lanes: of, from, bytes: aroundBytes * count + textBytes };
     from += count;
     return stretch;
   });
@@ -284,7 +333,7 @@ const isProtectedStretch = ({ lanes: of }: Stretch): boolean => of.every(isProte
 /** Everything of a Job that writes, refused for one reason. */
 export const refusal = ({ appends }: Job, failure: Failure): Pick<Answer, 'seqs' | 'refused' | 'acks'> => ({
   seqs: appends.lanes.map(() => 0),
-  refused: new Map(appends.counts.map((_count, index) => [index, failure])),
+  refused: appends.counts.map((_count, append) => ({ append, failure })),
   acks: failure,
 });
 

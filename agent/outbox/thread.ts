@@ -44,10 +44,11 @@ function serve(
       return;
     }
     const answer = attempt(store, message.job, path);
-    if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) } });
-    else say({ kind: 'answer', answer });
+    const memory = message.job.appends.bytes;
+    if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) }, memory });
+    else say({ kind: 'answer', answer, memory });
     if (answer.broken) end();
-    else store.restoreReserve(message.job.now.monoMs);
+    else store.tend(message.job.now.monoMs);
   });
 }
 
@@ -56,16 +57,17 @@ function attempt(store: Store, job: Job, path: string): Answer {
     return store.run(job);
   } catch (thrown) {
     const failure = asFailure(toStoreError(thrown, path));
-    return { ...refusal(job, failure), peeks: failure, slots: [], dropped: 0, commitMs: 0, broken: true };
+    return { ...refusal(job, failure), peeks: failure, counters: [], dropped: 0, commitMs: 0, broken: true };
   }
 }
 
-/** Batches are handed over, not copied, where they own their memory. */
+/** Batches are handed over, not copied, where they own their memory; that of the Job goes back. */
 function transfers(message: FromWriter): ArrayBuffer[] {
-  if (message.kind !== 'answer' || !Array.isArray(message.answer.peeks)) return [];
-  return (message.answer.peeks as PeekedBatch[][]).flat().flatMap((batch) => {
-    const memory = batch.bytes;
-    const owns = memory.byteOffset === 0 && memory.buffer.byteLength === memory.byteLength;
-    return owns && memory.buffer instanceof ArrayBuffer ? [memory.buffer] : [];
+  if (message.kind !== 'answer') return [];
+  const batches = Array.isArray(message.answer.peeks) ? (message.answer.peeks as PeekedBatch[][]).flat() : [];
+  const read = batches.flatMap(({ bytes }) => {
+    const owns = bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.byteLength;
+    return owns && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : [];
   });
+  return message.memory.length > 0 ? [...read, message.memory.buffer] : read;
 }

@@ -12,7 +12,7 @@ import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
-import type { Answer, Failure, FromWriter, Job, Opened, ToWriter, WriterOptions } from './protocol.ts';
+import type { Answer, Failure, FromWriter, Job, JobMemory, Opened, ToWriter, WriterOptions } from './protocol.ts';
 
 export interface WriterEvents {
   opened(opened: Opened): void;
@@ -29,10 +29,13 @@ export interface WriterContext {
 }
 
 const closeLimitMs = 5_000;
+/** As many as there are Jobs in flight. */
+const mostSpare = 3;
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
 interface InFlight {
+  readonly askedMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: OutpostError) => void;
 }
@@ -42,9 +45,12 @@ export class Writer {
   readonly #ending = new AbortController();
   #worker: Worker | undefined;
   #inFlight: InFlight[] = [];
+  readonly #spare: JobMemory[] = [];
   #suspect = false;
   #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
+  #openingSinceMs: number | undefined;
+  #heardMs = 0;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -54,8 +60,32 @@ export class Writer {
     return this.#worker !== undefined && !this.#ending.signal.aborted;
   }
 
+  /** How long the oldest Job has waited without a word from the thread; 0 when none waits. */
+  get silentMs(): number {
+    const oldest = this.#inFlight[0];
+    return oldest ? this.#context.clock.monoMs() - Math.max(oldest.askedMs, this.#heardMs) : 0;
+  }
+
+  /** How long the store is being opened; 0 when it is not. */
+  get openingMs(): number {
+    return this.#openingSinceMs === undefined ? 0 : this.#context.clock.monoMs() - this.#openingSinceMs;
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.length === 0;
+  }
+
   /** @throws OutpostError when the store cannot be opened */
   async open(): Promise<void> {
+    this.#openingSinceMs = this.#context.clock.monoMs();
+    try {
+      await this.#open();
+    } finally {
+      this.#openingSinceMs = undefined;
+    }
+  }
+
+  async #open(): Promise<void> {
     const options: WriterOptions = {
       ...this.#context.options(),
       suspect: this.#suspect,
@@ -69,11 +99,18 @@ export class Writer {
     this.#wasOpen = true;
     this.#worker = worker;
     worker.on('message', (message: FromWriter) => {
-      if (message.kind === 'answer') this.#answer(message.answer);
+      if (message.kind !== 'answer') return;
+      if (message.memory.length > 0 && this.#spare.length < mostSpare) this.#spare.push(message.memory);
+      this.#answer(message.answer);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
     worker.on('exit', () => this.#lost(worker, new OutpostError('outbox-unavailable')));
     this.#context.events.opened(opened);
+  }
+
+  /** To write the texts of the next Job into; empty when all are on their way. */
+  memory(): JobMemory {
+    return this.#spare.pop() ?? new Uint8Array(0);
   }
 
   /** @throws OutpostError when the thread ended before it answered */
@@ -81,8 +118,9 @@ export class Writer {
     const worker = this.#worker;
     if (!worker) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#inFlight.push({ resolve, reject });
-      worker.postMessage({ kind: 'job', job } satisfies ToWriter, []);
+      this.#inFlight.push({ askedMs: this.#context.clock.monoMs(), resolve, reject });
+      const { bytes } = job.appends;
+      worker.postMessage({ kind: 'job', job } satisfies ToWriter, bytes.length > 0 ? [bytes.buffer] : []);
     });
   }
 
@@ -100,6 +138,7 @@ export class Writer {
   }
 
   #answer(answer: Answer): void {
+    this.#heardMs = this.#context.clock.monoMs();
     if (answer.broken) {
       this.#suspect = isCorrupt(answer);
       this.#confirmed = answer.confirmed;
@@ -142,7 +181,9 @@ export class Writer {
 }
 
 const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
-  [...refused.values(), acks, peeks].some((part) => part && 'code' in part && part.code === 'outbox-corrupt');
+  [...refused.map(({ failure }) => failure), acks, peeks].some(
+    (part) => part && 'code' in part && part.code === 'outbox-corrupt',
+  );
 
 export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
   new OutpostError(code, message, { hint, context });

@@ -246,6 +246,14 @@ describeWith('peripherals', [needsProgram('perl'), needsProgram('stty', 'coreuti
     expect(running.peripherals.views()[0]?.readings).toEqual({});
   });
 
+  it('leave another device of the kind alone', async () => {
+    await using _plug = new Plug();
+    await using running = await start({ serial: 'B-2' });
+    await eventually(() => running.phase() === 'lost', 'the refusal');
+    expect(running.peripherals.views()[0]?.error).toContain('serial number none, and not B-2');
+    expect(running.readings).toEqual([]);
+  });
+
   it('share no line that is not a bus', async () => {
     await using _plug = new Plug();
     const port = join(folder, 'device');

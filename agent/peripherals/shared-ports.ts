@@ -17,6 +17,7 @@ export interface HeldBus extends AsyncDisposable {
 
 interface Shared {
   readonly opening: Promise<Bus>;
+  readonly line: LineNeeds;
   holders: number;
 }
 
@@ -37,6 +38,11 @@ export class SharedPorts {
       // one that is over is nobody's any more
       if (bus && !bus.transport.isOpen) this.#forget(key, before);
       else if (bus && !line.sharedBus) throw new OutpostError('port-busy', `${key} is held by another peripheral.`);
+      else if (bus && !isSameLine(before.line, line)) {
+        throw new OutpostError('port-unusable', `${key} is shared with a peripheral of other rate, parity or bits.`, {
+          hint: 'Give all peripherals of one port the same `line`.',
+        });
+      }
     }
     const shared = this.#shared.get(key) ?? this.#open(key, spec, line, signal);
     shared.holders += 1;
@@ -52,7 +58,7 @@ export class SharedPorts {
 
   #open(key: string, spec: PortSpec, line: LineNeeds, signal: AbortSignal): Shared {
     const opening = openPort(spec, line, this.#clock, signal).then((transport) => new Bus(transport, this.#clock));
-    const shared = { opening, holders: 0 };
+    const shared = { opening, line, holders: 0 };
     this.#shared.set(key, shared);
     return shared;
   }
@@ -68,3 +74,6 @@ export class SharedPorts {
     if (this.#shared.get(key) === shared) this.#shared.delete(key);
   }
 }
+
+const isSameLine = (a: LineNeeds, b: LineNeeds): boolean =>
+  (['baudRate', 'dataBits', 'parity', 'stopBits'] as const).every((key) => a[key] === b[key]);

@@ -162,6 +162,7 @@ export class Unit {
     try {
       this.#opened = opened;
       this.#identity = await session.open(signal);
+      this.#refuseOther(this.#identity);
       this.#session = session;
       this.#connections += 1;
       log.info('A peripheral is ready.', { peripheral: config.id, driver: driver.name, port: bus.transport.name });
@@ -175,6 +176,13 @@ export class Unit {
       this.#session = undefined;
       this.#opened = undefined;
     }
+  }
+
+  /** Two of a kind are told apart by their serial numbers alone. */
+  #refuseOther({ serial = 'none' }: Identity): void {
+    const wanted = this.#options.config.serial;
+    if (wanted === undefined || serial === wanted) return;
+    throw new OutpostError('device-foreign', `The device has serial number ${serial}, and not ${wanted}.`);
   }
 
   #become(phase: UnitPhase, error?: OutpostError): void {

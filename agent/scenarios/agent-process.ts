@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programCommand } from '#agent/core/program.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import type { Status } from '#agent/outpost.ts';
+import { testedProgram } from '#agent/testing/program.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { testData } from '#agent/testing/testdata.ts';
 import type { ConfigInput } from '#config/load.ts';
@@ -23,16 +23,23 @@ export class AgentProcess implements AsyncDisposable {
     });
   }
 
-  /** @param folder the store of an earlier process, to go on with it */
-  static async start(config: ConfigInput, folder?: string): Promise<AgentProcess> {
+  /**
+   * @param folder the store of an earlier process, to go on with it
+   * @param environment variables beside the test's own
+   */
+  static async start(
+    config: ConfigInput,
+    folder?: string,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<AgentProcess> {
     const place = folder ?? (await mkdtemp(join(tmpdir(), 'outpost-agent-')));
     const file = join(place, 'outpost.yaml');
     await writeFile(file, JSON.stringify({ ...config, storage: { path: place } }));
-    const [program, ...leading] = programCommand();
+    const [program, ...leading] = testedProgram();
     const child = spawn(program, [...leading, 'run', '--config', file], {
       cwd: place,
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, OUTPOST_MODELS: testData('models'), HOME: join(place, 'home') },
+      env: { ...process.env, OUTPOST_MODELS: testData('models'), HOME: join(place, 'home'), ...environment },
     });
     return new AgentProcess(place, child);
   }

@@ -16,6 +16,7 @@ import type { Lane } from '#agent/domain/lane.ts';
 import type { Sign } from '#agent/domain/signature.ts';
 import { downTopic } from '#agent/domain/topics.ts';
 import type { LaneMark, SinkDatabase } from './database.ts';
+import { publishOrCut } from './owed.ts';
 import type { SinkStatus } from './status.ts';
 
 export interface AcknowledgerOptions {
@@ -34,8 +35,6 @@ const largestWindow = 64;
 /** Between two looks: what is committed meanwhile is told together, which under load spares most of the signing. */
 const restMs = 50;
 const backoffMs = { minMs: 50, maxMs: 10_000 };
-/** A cluster that elects a leader may owe a PUBACK for ever, on a line that answers pings: another line is not owed. */
-const answerMs = 60_000;
 
 export class Acknowledger {
   readonly #options: AcknowledgerOptions;
@@ -107,32 +106,14 @@ export class Acknowledger {
   async #publish(line: MqttLine, device: string, marks: readonly LaneMark[]): Promise<void> {
     const { root, sign, status, log } = this.#options;
     const payload = encodeAck(ackOf(device, marks), sign);
-    const code = await this.#answered(line, downTopic(root, device, 'ack'), payload);
+    const how = { retain: true, contentType: 'application/json' };
+    const code = await publishOrCut(line, downTopic(root, device, 'ack'), payload, how, this.#options);
     if (code < 128) {
       status.acknowledged();
       this.#refused = false;
     } else if (!this.#refused) {
       this.#refused = true;
       log.error('The broker refuses acknowledgements: devices keep what is committed.', { device, reason: code });
-    }
-  }
-
-  /** @throws OutpostError `broker-closed`, also when there was no answer for long */
-  async #answered(line: MqttLine, topic: string, payload: Buffer): Promise<number> {
-    const { clock, log } = this.#options;
-    const answered = new AbortController();
-    const late = clock.sleep(answerMs, answered.signal).then(
-      () => {
-        log.warn('The broker owes an answer; the line is cut for another one.', { topic });
-        line.destroy();
-      },
-      () => undefined,
-    );
-    try {
-      return await line.publish(topic, payload, { retain: true, contentType: 'application/json' });
-    } finally {
-      answered.abort();
-      await late;
     }
   }
 

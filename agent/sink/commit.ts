@@ -50,17 +50,24 @@ async function commitParts(database: SinkDatabase, intake: Intake): Promise<Comm
     return await database.commit(intake);
   } catch (thrown) {
     if (!(thrown instanceof Unstorable)) throw thrown;
-    const { events, rejected, presences } = intake;
+    const { events, rejected, presences, downlinks = [] } = intake;
+    if (downlinks.length > 0) {
+      const rest = { events, rejected, presences };
+      // what a sink only remembers is worth no round
+      return events.length + rejected.length + presences.length > 0 ? await commitParts(database, rest) : nothing;
+    }
     const [event] = events;
     if (events.length + rejected.length + presences.length > 1) {
       const [first, second] = halves(intake);
       return merged(await commitParts(database, first), await commitParts(database, second));
     }
     // A presence, or what is set aside already, says nothing that must be kept at any price.
-    if (!event) return { inserted: 0, duplicates: 0, conflicts: [], rejected: 0, chunks: 0, devices: new Set() };
+    if (!event) return nothing;
     return await database.commit({ events: [], rejected: [aside(event, messageOf(thrown))], presences: [] });
   }
 }
+
+const nothing: Committed = { inserted: 0, duplicates: 0, conflicts: [], rejected: 0, chunks: 0, devices: new Set() };
 
 function halves({ events, rejected, presences }: Intake): [Intake, Intake] {
   if (rejected.length + presences.length > 0 && events.length > 0) {

@@ -1,19 +1,36 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
-import { rm, writeFile } from 'node:fs/promises';
+import { chownSync, mkdtempSync, statSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSqlite } from '#agent/core/sqlite.ts';
 import { needsPostgres, Postgres } from '#agent/testing/postgres.ts';
 import { describeWith } from '#agent/testing/require.ts';
-import type { SinkDatabase } from './database.ts';
+import type { Intake, ResendLimits, SinkDatabase } from './database.ts';
+import { type Downlink, readCommand, readDesired, readReported } from './downlink.ts';
 import { openDatabase } from './open-database.ts';
 import { parsePresence, type Presence } from './presence.ts';
 import { reject } from './received.ts';
+import { postgresMigrations } from './postgres-schema.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
-import { mediaTexts, droppedText, epochA, epochB, events, eventText, intakeOf, range, received } from './test-rig.ts';
+import {
+  answerText,
+  commandMessage as command,
+  desiredMessage as desired,
+  uploadText,
+  mediaTexts,
+  droppedText,
+  epochA,
+  epochB,
+  events,
+  eventText,
+  intakeOf,
+  range,
+  received,
+} from './test-rig.ts';
 
 interface Place {
   url(): string;
@@ -47,6 +64,22 @@ const presence = (lanes: Record<string, unknown>, online = true): Presence => {
   if (typeof read === 'string') throw new Error(read);
   return read;
 };
+
+/** At once, twice for each return. */
+const now: ResendLimits = { graceMs: 0, leastMs: 0, times: 2 };
+
+const downlinks = (...read: readonly (Downlink | string)[]): Intake => ({
+  events: [],
+  rejected: [],
+  presences: [],
+  downlinks: read.map((one) => {
+    if (typeof one === 'string') throw new Error(one);
+    return one;
+  }),
+});
+
+const answered = (seq: number, id: string, answer: string): Intake =>
+  intakeOf(received('event', answerText(seq, id, answer)));
 
 /** One contract, both databases. */
 function contract(place: () => Place): void {
@@ -216,6 +249,85 @@ function contract(place: () => Place): void {
     expect(place().query(`SELECT count(*) FROM outpost_event WHERE ${castText()} LIKE '%"content"%'`)).toBe('0');
   });
 
+  it('knows where a device put a picture itself, and which never come', async () => {
+    const database = await open(place().url());
+    const upload = (seq: number, data: Record<string, unknown>): Intake =>
+      intakeOf(received('media', uploadText(seq, data)));
+    const [here, other] = ['a'.repeat(64), 'b'.repeat(64)];
+    await database.commit(upload(1, { id: 'e-1', sha256: here, outcome: 'stored', url: 'https://s/robot-07/e-1.jpg' }));
+    await database.commit(upload(2, { id: 'e-2', sha256: other, outcome: 'given-up', reason: 'quota' }));
+    await database.commit(upload(3, { id: 'e-3', outcome: 'given-up', reason: 'missing' }));
+    // told twice, since the device was cut between; and what is there stays there
+    await database.commit(upload(4, { id: 'e-1', sha256: here, outcome: 'stored', url: 'https://s/robot-07/e-1.jpg' }));
+    await database.commit(upload(5, { id: 'e-1', sha256: here, outcome: 'given-up', reason: 'quota' }));
+    expect(place().query('SELECT media_id, sha256, state, path FROM outpost_media ORDER BY media_id')).toBe(
+      `e-1|${here}|uploaded|https://s/robot-07/e-1.jpg\ne-2|${other}|given-up|\ne-3||given-up|`,
+    );
+    expect(await database.wholeMedia()).toBeUndefined();
+  });
+
+  it('remembers the newest configuration, and says once at a time that it is to be sent again', async () => {
+    const database = await open(place().url());
+    const claim = async (limits = now): Promise<string[]> =>
+      (await database.claimResends(['robot-07', 'robot-08'], limits)).map(
+        ({ name, message }) => `${name} ${message.toString()}`,
+      );
+    const [six, seven, signed] = [desired(6), desired(7), desired(7, 'other')];
+    await database.commit(downlinks(readDesired('robot-07', seven), readDesired('robot-07', six)));
+    await database.commit(downlinks(readDesired('robot-07', six)));
+    expect(await claim({ ...now, graceMs: 60_000 })).toEqual([]);
+    expect(await claim()).toEqual([`desired ${seven.toString()}`]);
+    // our own comes back to us, and changes nothing
+    await database.commit(downlinks(readDesired('robot-07', seven)));
+    expect(await claim({ ...now, leastMs: 60_000 })).toEqual([]);
+    expect(await claim()).toEqual([`desired ${seven.toString()}`]);
+    expect(await claim()).toEqual([]);
+    // it was away: as often again
+    await database.commit({ ...events([1]), presences: [presence({}, false)] });
+    await database.commit({ ...events([1]), presences: [presence({})] });
+    await database.commit({ ...events([1]), presences: [presence({})] });
+    expect([...(await claim()), ...(await claim()), ...(await claim())]).toHaveLength(2);
+    // signed by others now
+    await database.commit(downlinks(readDesired('robot-07', signed)));
+    expect(await claim()).toEqual([`desired ${signed.toString()}`]);
+    await database.commit(downlinks(readReported('robot-07', Buffer.from('{"version":6,"phase":"confirmed"}'))));
+    expect(await claim()).toEqual([`desired ${signed.toString()}`]);
+    await database.commit(downlinks(readDesired('robot-07', desired(8))));
+    const hash = place().query('SELECT hash FROM outpost_desired');
+    await database.commit(downlinks(readReported('robot-07', Buffer.from(JSON.stringify({ version: 8, hash })))));
+    expect(await claim()).toEqual([]);
+    await database.commit(downlinks(readReported('robot-07', Buffer.from('{"version":8,"hash":"other"}'))));
+    expect(await claim()).toEqual([`desired ${desired(8).toString()}`]);
+    await database.commit(downlinks(readDesired('robot-07', Buffer.alloc(0))));
+    expect(await claim()).toEqual([]);
+    expect(place().query('SELECT version, phase FROM outpost_reported')).toBe('8|');
+  });
+
+  it('remembers commands until they are answered or expired, the newest 64 of a device', async () => {
+    const database = await open(place().url());
+    const claim = async (): Promise<string[]> =>
+      (await database.claimResends(['robot-07'], { ...now, times: 1 })).map(({ message }) => message.toString()).sort();
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    const [a, b, late] = [command('a', soon), command('b', soon), command('c', Date.now() / 1_000 - 1)];
+    await database.commit(downlinks(...[a, b, late, a].map((message) => readCommand('robot-07', message))));
+    expect(await claim()).toEqual([a, b].map(String).sort());
+    expect(await claim()).toEqual([]);
+    await database.commit({ ...events([1]), presences: [presence({}, false)] });
+    await database.commit({ ...answered(2, 'a', 'accepted'), presences: [presence({})] });
+    expect(await claim()).toEqual([String(b)]);
+    await database.commit(answered(3, 'a', 'done'));
+    // the answer was here before the command was
+    await database.commit(answered(4, 'd', 'refused'));
+    await database.commit(downlinks(readCommand('robot-07', command('d', soon))));
+    expect(await claim()).toEqual([]);
+    const state = 'SELECT command_id, answer, message IS NOT NULL FROM outpost_command ORDER BY command_id';
+    expect(place().query(state).replaceAll(/\bt\b/g, '1').replaceAll(/\bf\b/g, '0')).toBe(
+      'a|done|0\nb||1\nc||0\nd|refused|0',
+    );
+    for (const n of range(1, 70)) await database.commit(downlinks(readCommand('robot-07', command(`x-${n}`, soon))));
+    expect(await claim()).toHaveLength(64);
+  });
+
   it('is refused when another version made it, and left as it was', async () => {
     await expect(open(place().url(), 'read')).rejects.toMatchObject({ kind: 'config' });
     const database = await open(place().url());
@@ -269,6 +381,19 @@ describe('SQLite', () => {
     );
     expect(await database.wholeMedia()).toMatchObject({ id: 'e-1' });
     expect((await database.marksOf(['robot-07'])).find(({ lane }) => lane === 'event')?.mark.upto).toBe(5);
+  });
+
+  it('that was removed under the sink stores nothing, and takes it when it is back', async () => {
+    const database = await open(place().url());
+    await database.commit(events([1]));
+    const file = join(folder, 'sink.db');
+    await rename(file, join(folder, 'elsewhere.db'));
+    const gone = { code: 'sink-database-down', kind: 'transient' };
+    await expect(database.commit(events([2]))).rejects.toMatchObject(gone);
+    await writeFile(file, '');
+    await expect(database.commit(events([2]))).rejects.toMatchObject(gone);
+    await rename(join(folder, 'elsewhere.db'), file);
+    expect(await database.commit(events([2]))).toMatchObject({ inserted: 1 });
   });
 
   it('that is locked stores nothing, and takes it later', async () => {
@@ -342,7 +467,63 @@ describeWith('PostgreSQL', [needsPostgres], () => {
     const url = place().url();
     const databases = await Promise.all(range(1, 4).map(async () => await open(url)));
     for (const database of databases) expect(await database.tally()).toEqual([]);
-    expect(place().query('SELECT * FROM outpost_version')).toBe('2');
+    expect(place().query('SELECT * FROM outpost_version')).toBe('3');
+  });
+
+  it.each([1, 2])('of version %i is brought up to date, and keeps what it holds', async (version) => {
+    place().execute('CREATE TABLE outpost_version (version integer NOT NULL)');
+    place().execute(`INSERT INTO outpost_version VALUES (${version})`);
+    for (const migration of postgresMigrations.slice(0, version)) place().execute(migration);
+    place().execute(
+      `INSERT INTO outpost_lane (device, epoch, lane, upto) VALUES ('robot-07', '${epochA}', 'event', 5)`,
+    );
+    await expect(open(place().url(), 'read')).rejects.toMatchObject({ code: 'sink-database-older' });
+    const database = await open(place().url());
+    await database.commit(downlinks(readDesired('robot-07', desired(7))));
+    expect(await database.claimResends(['robot-07'], now)).toHaveLength(1);
+    expect((await database.marksOf(['robot-07']))[0]?.mark.upto).toBe(5);
+  });
+
+  it('that is locked stores nothing, and takes it later', async () => {
+    const database = await open(place().url());
+    await database.commit(events([1]));
+    const other = new Client({ connectionString: place().url() });
+    await other.connect();
+    await other.query('BEGIN; LOCK TABLE outpost_lane IN ACCESS EXCLUSIVE MODE');
+    await expect(database.commit(events([2]))).rejects.toMatchObject({
+      code: 'sink-database-locked',
+      kind: 'transient',
+    });
+    await other.query('ROLLBACK');
+    await other.end();
+    expect(await database.commit(events([2]))).toMatchObject({ inserted: 1 });
+  });
+
+  it('that is full stores nothing of a round, and takes it when there is room', async () => {
+    await using own = await Postgres.start();
+    const disk = join(own.folder, 'small');
+    await mkdir(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]);
+    try {
+      const { uid, gid } = statSync(own.folder);
+      await mkdir(join(disk, 'space'));
+      chownSync(join(disk, 'space'), uid, gid);
+      own.query('postgres', `CREATE TABLESPACE small LOCATION '${join(disk, 'space')}'`);
+      own.query('postgres', 'CREATE DATABASE small TABLESPACE small');
+      const database = await openDatabase(own.url('small'), 'migrate');
+      await database.commit(events([1]));
+      const detail = randomBytes(6_000).toString('base64');
+      const parts = range(0, 29).map((n) => events(range(n * 100 + 2, n * 100 + 101), { detail }));
+      const big = { events: parts.flatMap((part) => part.events), rejected: [], presences: [] };
+      await expect(database.commit(big)).rejects.toMatchObject({ code: 'sink-database-full', kind: 'limit' });
+      expect((await database.tally())[0]).toMatchObject({ received: 1, upto: 1 });
+      execFileSync('mount', ['-o', 'remount,size=256m', disk]);
+      expect(await database.commit(big)).toMatchObject({ inserted: 3_000 });
+      await database[Symbol.asyncDispose]();
+    } finally {
+      await own.kill();
+      execFileSync('umount', ['-l', disk]);
+    }
   });
 
   it('has no duplicate and right marks when many sinks write the same at once', async () => {

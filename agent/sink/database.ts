@@ -5,6 +5,7 @@
  */
 import { OutpostError } from '#agent/core/errors.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
+import type { Downlink } from './downlink.ts';
 import type { Mark } from './marks.ts';
 import type { Presence } from './presence.ts';
 import type { LaneKey, ReceivedEvent, Rejected } from './received.ts';
@@ -13,6 +14,8 @@ export interface Intake {
   readonly events: readonly ReceivedEvent[];
   readonly rejected: readonly Rejected[];
   readonly presences: readonly Presence[];
+  /** What went down to devices, and what they report of it. */
+  readonly downlinks?: readonly Downlink[];
 }
 
 /** The same number twice, with different content: the first is kept. */
@@ -33,6 +36,25 @@ export interface WholeMedia {
 
 /** `stored`: where `path` says. `damaged`: its bytes are not those that were promised; the chunks stay. */
 export type MediaState = 'stored' | 'damaged';
+
+/** When something may be sent to a device again. */
+export interface ResendLimits {
+  /** The device has had so long to report what it was just sent. */
+  readonly graceMs: number;
+  /** Between the first two times; twice as long each time after. */
+  readonly leastMs: number;
+  /** For each return of the device. */
+  readonly times: number;
+}
+
+export interface Resend {
+  readonly device: string;
+  readonly name: 'desired' | 'cmd';
+  readonly message: Buffer;
+}
+
+/** Commands of one device that are kept to be sent again; the oldest beyond are not. */
+export const mostCommands = 64;
 
 export interface Committed {
   readonly inserted: number;
@@ -76,6 +98,11 @@ export interface SinkDatabase extends AsyncDisposable {
   wholeMedia(): Promise<WholeMedia | undefined>;
   /** Its chunks are removed once it is stored. */
   settleMedia(media: WholeMedia, state: MediaState, path: string): Promise<void>;
+  /**
+   * What these devices lack: `desired` that they do not report, commands without an answer that have not expired. Counted
+   * as sent with this.
+   */
+  claimResends(devices: readonly string[], limits: ResendLimits): Promise<readonly Resend[]>;
   tally(): Promise<readonly LaneTally[]>;
   /** Numbers at or below `last` of a lane that are not stored, as ranges. */
   absent(key: LaneKey, last: number): Promise<readonly (readonly [first: number, last: number])[]>;

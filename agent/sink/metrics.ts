@@ -18,6 +18,8 @@ const help: Readonly<Record<keyof SinkCounts, string>> = {
   rejected: 'What was set aside: no event, or one against its schema',
   rounds: 'Transactions',
   acknowledgements: 'Messages on down/ack',
+  resent: 'Configurations and commands sent again to devices that were back',
+  garbled: 'Messages on down/desired, down/cmd and up/reported that cannot be read',
 };
 
 /** @throws OutpostError `sink-metrics-port` */

@@ -3,6 +3,7 @@ import type { PoolClient, QueryResultRow } from 'pg';
 import type { Lane } from '#agent/domain/lane.ts';
 import type { Committed, Intake } from './database.ts';
 import { contiguous, type Mark } from './marks.ts';
+import { welcomeBack, writeDownlinks } from './postgres-downlink.ts';
 import * as sql from './postgres-sql.ts';
 import type { Ranges } from './ranges.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type PlacedEvent,
   type PlacedRejected,
   type Round,
+  uploadsIn,
   waitsInVain,
 } from './round.ts';
 
@@ -51,7 +53,10 @@ export async function writeRound(
   for (const event of twice) inserted.delete(event);
   await insertDropped(client, [...inserted], ids);
   const chunks = await insertMedia(client, [...inserted]);
+  await insertUploads(client, [...inserted]);
+  await welcomeBack(client, intake);
   await upsertDevices(client, intake);
+  await writeDownlinks(client, intake);
   const vain = await advanceLanes(client, round.lanes);
   const duplicates = round.lanes.reduce((sum, work) => sum + work.duplicates, 0);
   return {
@@ -172,6 +177,20 @@ async function insertMedia(client: PoolClient, events: readonly PlacedEvent[]): 
     chunks.map(({ content }) => content),
   ]);
   return chunks.length;
+}
+
+async function insertUploads(client: PoolClient, events: readonly PlacedEvent[]): Promise<void> {
+  const uploads = uploadsIn(events);
+  if (uploads.length === 0) return;
+  await client.query(sql.upsertUploads, [
+    uploads.map(({ device }) => device),
+    uploads.map(({ id }) => id),
+    uploads.map(({ sha256 }) => sha256),
+    uploads.map(({ mediaType }) => mediaType),
+    uploads.map(({ size }) => size),
+    uploads.map(({ state }) => state),
+    uploads.map(({ url }) => url ?? null),
+  ]);
 }
 
 async function upsertDevices(client: PoolClient, { presences }: Intake): Promise<void> {

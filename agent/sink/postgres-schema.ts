@@ -99,4 +99,36 @@ export const postgresMigrations: readonly string[] = [
     PRIMARY KEY (device, media_id, sha256, chunk)
   );
   `,
+  `
+  CREATE TABLE outpost_desired (
+    device text PRIMARY KEY,
+    version bigint NOT NULL,
+    hash text NOT NULL,
+    message bytea NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz,
+    sends integer NOT NULL DEFAULT 0
+  );
+  CREATE TABLE outpost_reported (
+    device text PRIMARY KEY,
+    version bigint NOT NULL,
+    hash text,
+    phase text,
+    reported jsonb NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now()
+  );
+  CREATE TABLE outpost_command (
+    device text NOT NULL,
+    command_id text NOT NULL,
+    expires_at timestamptz,
+    message bytea,
+    answer text,
+    answered_at timestamptz,
+    seen_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz,
+    sends integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (device, command_id)
+  );
+  CREATE INDEX outpost_command_open ON outpost_command (device) WHERE message IS NOT NULL;
+  `,
 ];

@@ -67,6 +67,14 @@ export const upsertMedia = `
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::integer[])
   ON CONFLICT (device, media_id, sha256) DO UPDATE SET updated_at = now()`;
 
+export const upsertUploads = `
+  INSERT INTO outpost_media AS m (device, media_id, sha256, media_type, size, chunks, state, path)
+  SELECT device, media_id, sha256, media_type, size, 0, state, path
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
+    AS n (device, media_id, sha256, media_type, size, state, path)
+  ON CONFLICT (device, media_id, sha256) DO UPDATE SET state = excluded.state, path = excluded.path, updated_at = now()
+  WHERE m.state NOT IN ('stored', 'uploaded')`;
+
 export const insertChunks = `
   INSERT INTO outpost_media_chunk (device, media_id, sha256, chunk, content)
   SELECT n.* FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::bytea[])

@@ -20,11 +20,14 @@ import {
   type LaneMark,
   type LaneTally,
   type MediaState,
+  type Resend,
+  type ResendLimits,
   mostEpochs,
   type SinkDatabase,
   Unstorable,
   type WholeMedia,
 } from './database.ts';
+import { claimResends } from './postgres-downlink.ts';
 import { postgresMigrations } from './postgres-schema.ts';
 import * as sql from './postgres-sql.ts';
 import type { Ranges } from './ranges.ts';
@@ -163,6 +166,12 @@ class Postgres implements SinkDatabase {
         if (state === 'stored') await client.query(sql.removeChunks, [device, id, sha256]);
       });
     });
+  }
+
+  async claimResends(devices: readonly string[], limits: ResendLimits): Promise<readonly Resend[]> {
+    return await this.#with(
+      async (client) => await this.#transact(client, async () => await claimResends(client, devices, limits)),
+    );
   }
 
   async tally(): Promise<readonly LaneTally[]> {

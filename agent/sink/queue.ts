@@ -3,11 +3,13 @@
  *
  *   socket --offer--> [ deliveries ] --take: all that has gathered--> one round
  */
+import type { Downlink } from './downlink.ts';
 import type { Presence } from './presence.ts';
 import type { Received } from './received.ts';
 
 export interface Delivery extends Received {
   readonly presence: Presence | undefined;
+  readonly downlink?: Downlink;
   readonly bytes: number;
   /** Sends the PUBACK: only after the commit. */
   acknowledge(): void;

@@ -6,6 +6,7 @@
  *   lane's row + what was inserted --> its new row
  */
 import type { SeqRange } from '#agent/domain/ack.ts';
+import type { EventData } from '#agent/domain/event.ts';
 import type { Intake } from './database.ts';
 import { advance, type Mark } from './marks.ts';
 import type { ToldLane } from './presence.ts';
@@ -122,6 +123,31 @@ export interface PlacedChunk extends MediaChunk {
   readonly device: string;
 }
 
+/** Where a device put a picture itself, or that it never will. */
+export interface Uploaded {
+  readonly device: string;
+  readonly id: string;
+  /** Empty: nobody knows any more. */
+  readonly sha256: string;
+  readonly mediaType: string;
+  readonly size: number;
+  readonly state: 'uploaded' | 'given-up';
+  readonly url: string | undefined;
+}
+
+/** Each once, in the order in which all sinks write them. */
+export function uploadsIn(events: readonly PlacedEvent[]): readonly Uploaded[] {
+  const found = events.flatMap(({ event: { type, key, data } }): Uploaded[] => {
+    if (type !== 'outpost.upload') return [];
+    const { id, sha256 = '', mediaType, size, outcome, url } = JSON.parse(data) as EventData<'upload'>;
+    return [
+      { device: key.device, id, sha256, mediaType, size, state: outcome === 'stored' ? 'uploaded' : outcome, url },
+    ];
+  });
+  const last = new Map(found.map((upload) => [`${upload.device} ${upload.id} ${upload.sha256}`, upload]));
+  return [...last.values()].toSorted(order);
+}
+
 /** By device, media and chunk: the order in which all sinks write them. */
 export const chunksIn = (events: readonly PlacedEvent[]): readonly PlacedChunk[] =>
   events
@@ -132,7 +158,9 @@ export const chunksIn = (events: readonly PlacedEvent[]): readonly PlacedChunk[]
 export const mediaIn = (chunks: readonly PlacedChunk[]): readonly PlacedChunk[] =>
   chunks.filter((chunk, index) => index === 0 || order(chunk, chunks[index - 1] as PlacedChunk) !== 0);
 
-function order(a: PlacedChunk, b: PlacedChunk): number {
+type Named = Pick<PlacedChunk, 'device' | 'id' | 'sha256'>;
+
+function order(a: Named, b: Named): number {
   const [left, right] = [a, b].map(({ device, id, sha256 }) => `${device} ${id} ${sha256}`) as [string, string];
   return left < right ? -1 : Number(left > right);
 }

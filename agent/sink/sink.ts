@@ -3,6 +3,7 @@
  *
  *   broker --publish--> read --> [ queue ] --> one transaction --> PUBACK to the broker
  *                                                            '--> down/ack to the device, signed
+ *                                                            '--> down/desired, down/cmd again, to a device that is back
  *
  * A sink that dies anywhere loses nothing: before the commit the broker still has the message unacknowledged, and a
  * device with custody `consumer` has it on its disk; after the commit it comes again and is known.
@@ -14,17 +15,19 @@ import type { Log } from '#agent/core/log.ts';
 import type { MqttLine, MqttMessage } from '#agent/core/mqtt.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Sign } from '#agent/domain/signature.ts';
-import { laneOf, parseTopic } from '#agent/domain/topics.ts';
+import { laneOf, parseTopic, type Topic } from '#agent/domain/topics.ts';
 import { Acknowledger } from './acknowledger.ts';
 import { commitForCertain } from './commit.ts';
-import type { Committed, Intake, SinkDatabase } from './database.ts';
+import type { Committed, Intake, ResendLimits, SinkDatabase } from './database.ts';
+import { type Downlink, readCommand, readDesired, readReported } from './downlink.ts';
 import type { MediaStore } from './media.ts';
 import { type Partition, takes } from './partition.ts';
 import { parsePresence } from './presence.ts';
 import { type Delivery, DeliveryQueue } from './queue.ts';
 import { readPublish, type Rejected, reject } from './received.ts';
+import { Resender } from './resender.ts';
 import type { SinkStatus } from './status.ts';
-import { type BrokerOptions, openSubscription } from './subscription.ts';
+import { type BrokerOptions, listenDown, openSubscription } from './subscription.ts';
 
 export interface SinkOptions {
   readonly database: SinkDatabase;
@@ -36,6 +39,7 @@ export interface SinkOptions {
   readonly status: SinkStatus;
   /** Where media goes; absent: it stays in the database. */
   readonly media?: MediaStore | undefined;
+  readonly resends?: ResendLimits;
   /** Told each time the subscriptions stand. */
   readonly onReady?: () => void;
   readonly clock: Clock;
@@ -53,12 +57,16 @@ export async function runSink(options: SinkOptions, signal: AbortSignal): Promis
   const { database, broker, sign, status, clock, random, log } = options;
   const queue = new DeliveryQueue();
   const acknowledger = new Acknowledger({ database, root: broker.root, sign, status, clock, random, log });
+  const listen = async (line: MqttLine): Promise<void> => await listenDown(line, broker);
+  const limits = options.resends && { limits: options.resends };
+  const resender = new Resender({ database, root: broker.root, listen, ...limits, status, clock, log });
   const over = new AbortController();
-  const lines = keepLine(options, queue, acknowledger, over.signal);
+  const lines = keepLine(options, queue, [acknowledger, resender], over.signal);
   const telling = acknowledger.run(signal);
+  const resending = resender.run(signal);
   const storing = options.media?.run(signal);
   try {
-    await commitRounds(options, queue, acknowledger, signal);
+    await commitRounds(options, queue, acknowledger, resender, signal);
     await atMost(goodbyeMs, clock, async () => {
       await telling;
       await acknowledger.flush();
@@ -67,6 +75,7 @@ export async function runSink(options: SinkOptions, signal: AbortSignal): Promis
     over.abort();
     await lines;
     await telling;
+    await resending;
     await storing;
   }
 }
@@ -83,6 +92,7 @@ async function commitRounds(
   options: SinkOptions,
   queue: DeliveryQueue,
   acknowledger: Acknowledger,
+  resender: Resender,
   signal: AbortSignal,
 ): Promise<void> {
   const { status, clock, log } = options;
@@ -95,6 +105,7 @@ async function commitRounds(
     if (!committed) return;
     for (const delivery of deliveries) delivery.acknowledge();
     acknowledger.tell(committed.devices);
+    resender.look(intake.presences.flatMap(({ online, device }) => (online ? [device] : [])));
     if (committed.chunks > 0) options.media?.ring();
     queue.release(deliveries);
     status.waiting = { publishes: queue.publishes, bytes: queue.bytes };
@@ -107,6 +118,7 @@ const gather = (deliveries: readonly Delivery[]): Intake => ({
   events: deliveries.flatMap(({ events }) => events),
   rejected: deliveries.flatMap(({ rejected }) => rejected),
   presences: deliveries.flatMap(({ presence }) => presence ?? []),
+  downlinks: deliveries.flatMap(({ downlink }) => downlink ?? []),
 });
 
 function complain({ conflicts }: Committed, rejected: readonly Rejected[], log: Log): void {
@@ -124,7 +136,7 @@ function complain({ conflicts }: Committed, rejected: readonly Rejected[], log: 
 async function keepLine(
   options: SinkOptions,
   queue: DeliveryQueue,
-  acknowledger: Acknowledger,
+  users: readonly { use(line: MqttLine | undefined): void }[],
   signal: AbortSignal,
 ): Promise<void> {
   const { broker, status, clock, random, log } = options;
@@ -140,10 +152,10 @@ async function keepLine(
     try {
       const line = await openSubscription(broker, receive, clock, signal);
       ready(options, line);
-      acknowledger.use(line);
+      for (const user of users) user.use(line);
       const fromMs = clock.monoMs();
       const reason = await endOf(line, clock, signal);
-      acknowledger.use(undefined);
+      for (const user of users) user.use(undefined);
       status.broker = undefined;
       if (!reason) return;
       if (clock.monoMs() - fromMs > stableMs) backoff.reset();
@@ -185,22 +197,30 @@ async function endOf(line: MqttLine, clock: Clock, signal: AbortSignal): Promise
 }
 
 /** @returns undefined for what is not for this sink: it is acknowledged and forgotten */
-function read(message: MqttMessage, { broker: { root }, partition }: SinkOptions): Delivery | undefined {
+function read(message: MqttMessage, options: SinkOptions): Delivery | undefined {
   const { topic, payload } = message;
+  const { broker, partition } = options;
   const acknowledge = (): void => message.acknowledge();
-  const parsed = parseTopic(root, topic);
+  const parsed = parseTopic(broker.root, topic);
   const base = { events: [], rejected: [], presence: undefined, bytes: payload.length + 256, acknowledge };
   const aside = (device: string, reason: string): Delivery => ({
     ...base,
     rejected: [reject({ topic: topic.slice(0, 200), device, payload, reason, identity: undefined })],
   });
-  if (parsed?.direction !== 'up') return aside('', 'not a topic of a device');
-  const { device, name } = parsed;
-  const lane = laneOf(name);
-  if ((partition && !takes(partition, device)) || name === 'reported') {
+  if (!parsed) return aside('', 'not a topic of a device');
+  const { device } = parsed;
+  if (partition && !takes(partition, device)) {
     acknowledge();
     return undefined;
   }
+  if (parsed.direction === 'down' || parsed.name === 'reported') {
+    const downlink = readDownlink(parsed, payload);
+    if (typeof downlink !== 'string') return { ...base, downlink };
+    garbled(downlink, topic, options);
+    acknowledge();
+    return undefined;
+  }
+  const lane = laneOf(parsed.name);
   if (lane) return { ...base, ...readPublish(topic, device, lane, payload) };
   if (payload.length === 0) {
     acknowledge();
@@ -208,4 +228,17 @@ function read(message: MqttMessage, { broker: { root }, partition }: SinkOptions
   }
   const presence = parsePresence(device, payload);
   return typeof presence === 'string' ? aside(device, presence) : { ...base, presence };
+}
+
+function readDownlink({ device, name }: Topic, payload: Buffer): Downlink | string {
+  if (name === 'reported') return readReported(device, payload);
+  if (name === 'desired') return readDesired(device, payload);
+  return name === 'cmd' ? readCommand(device, payload) : 'not a topic that was asked for';
+}
+
+/** Nothing that a sink must keep: whoever sent it is told by the device. */
+function garbled(reason: string, topic: string, { status, log }: SinkOptions): void {
+  if (status.counts.garbled === 0)
+    log.warn('What goes down to a device, or is reported, cannot be read.', { topic, reason });
+  status.garbled();
 }

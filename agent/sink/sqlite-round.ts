@@ -5,6 +5,7 @@ import { contiguous, type Mark } from './marks.ts';
 import type { Presence } from './presence.ts';
 import type { Ranges } from './ranges.ts';
 import type { LaneKey } from './received.ts';
+import { welcomeBack, writeDownlinks } from './sqlite-downlink.ts';
 import {
   advanced,
   chunksIn,
@@ -18,12 +19,15 @@ import {
   type PlacedEvent,
   type PlacedRejected,
   planRound,
+  type Uploaded,
+  uploadsIn,
   waitsInVain,
 } from './round.ts';
 
 const now = "strftime('%Y-%m-%dT%H:%M:%fZ')";
 
 export class SqliteRound {
+  readonly #db: Sqlite;
   readonly #findLane: Statement;
   readonly #addLane: Statement;
   readonly #event: Statement;
@@ -33,10 +37,12 @@ export class SqliteRound {
   readonly #device: Statement;
   readonly #media: Statement;
   readonly #chunk: Statement;
+  readonly #upload: Statement;
   readonly #lane: Statement;
   readonly #update: Statement;
 
   constructor(db: Sqlite) {
+    this.#db = db;
     this.#findLane = db.prepare('SELECT id FROM outpost_lane WHERE device = ? AND epoch = ? AND lane = ?').pluck();
     this.#addLane = db.prepare('INSERT INTO outpost_lane (device, epoch, lane) VALUES (?, ?, ?)');
     this.#event = db.prepare(
@@ -65,6 +71,12 @@ export class SqliteRound {
       `INSERT INTO outpost_media_chunk (device, media_id, sha256, chunk, content)
        SELECT device, media_id, sha256, $chunk, $content FROM outpost_media
        WHERE device = $device AND media_id = $id AND sha256 = $sha256 AND state = 'partial' ON CONFLICT DO NOTHING`,
+    );
+    this.#upload = db.prepare(
+      `INSERT INTO outpost_media (device, media_id, sha256, media_type, size, chunks, state, path)
+       VALUES (?, ?, ?, ?, ?, 0, ?, ?)
+       ON CONFLICT DO UPDATE SET state = excluded.state, path = excluded.path, updated_at = ${now}
+       WHERE state NOT IN ('stored', 'uploaded')`,
     );
     this.#lane = db.prepare('SELECT upto, missing, ahead FROM outpost_lane WHERE id = ?');
     this.#update = db.prepare(
@@ -98,7 +110,10 @@ export class SqliteRound {
     }
     const chunks = chunksIn(inserted);
     for (const chunk of chunks) this.#keep(chunk);
+    for (const upload of uploadsIn(inserted)) this.#uploaded(upload);
+    welcomeBack(this.#db, intake);
     for (const presence of intake.presences) this.#meet(presence);
+    writeDownlinks(this.#db, intake);
     const devices = new Set(round.lanes.filter((work) => this.#advance(work)).map(({ key }) => key.device));
     return {
       inserted: inserted.length,
@@ -136,6 +151,10 @@ export class SqliteRound {
   #keep({ device, id, sha256, mediaType, size, chunk, chunks, content }: PlacedChunk): void {
     this.#media.run(device, id, sha256, mediaType, size, chunks);
     this.#chunk.run({ device, id, sha256, chunk, content });
+  }
+
+  #uploaded({ device, id, sha256, mediaType, size, state, url }: Uploaded): void {
+    this.#upload.run(device, id, sha256, mediaType, size, state, url ?? null);
   }
 
   #meet({ device, online, version, epoch, custody, state }: Presence): void {

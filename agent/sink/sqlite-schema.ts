@@ -100,4 +100,36 @@ export const sqliteMigrations: readonly string[] = [
     PRIMARY KEY (device, media_id, sha256, chunk)
   ) STRICT;
   `,
+  `
+  CREATE TABLE outpost_desired (
+    device TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    message BLOB NOT NULL,
+    seen_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    sent_at TEXT,
+    sends INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE TABLE outpost_reported (
+    device TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    hash TEXT,
+    phase TEXT,
+    reported TEXT NOT NULL,
+    seen_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ'))
+  ) STRICT;
+  CREATE TABLE outpost_command (
+    device TEXT NOT NULL,
+    command_id TEXT NOT NULL,
+    expires_at TEXT,
+    message BLOB,
+    answer TEXT,
+    answered_at TEXT,
+    seen_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ')),
+    sent_at TEXT,
+    sends INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (device, command_id)
+  ) STRICT;
+  CREATE INDEX outpost_command_open ON outpost_command (device) WHERE message IS NOT NULL;
+  `,
 ];

@@ -2,6 +2,7 @@
  * The sink's database in one SQLite file: for one machine, a trial, a test. The same tables and marks as in PostgreSQL;
  * a transaction is short and runs in this thread.
  */
+import { statSync } from 'node:fs';
 import { isCorrupt, isDiskFull, openSqlite, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { isLane } from '#agent/domain/lane.ts';
@@ -15,12 +16,15 @@ import {
   type LaneMark,
   type LaneTally,
   type MediaState,
+  type Resend,
+  type ResendLimits,
   mostEpochs,
   type SinkDatabase,
   type WholeMedia,
 } from './database.ts';
 import type { Ranges } from './ranges.ts';
 import type { LaneKey } from './received.ts';
+import { claimResends } from './sqlite-downlink.ts';
 import { SqliteRound } from './sqlite-round.ts';
 import { sqliteMigrations } from './sqlite-schema.ts';
 
@@ -31,7 +35,7 @@ export function openSqliteDatabase(file: string, access: Access): SinkDatabase {
   try {
     const db = openSqlite(file, { busyMs, readonly: access === 'read', mustExist: access === 'read' });
     try {
-      return new SqliteDatabase(prepare(db, file, access), file);
+      return new SqliteDatabase(prepare(db, file, access), file, inodeOf(file));
     } catch (thrown) {
       db.close();
       throw thrown;
@@ -80,18 +84,23 @@ class SqliteDatabase implements SinkDatabase {
   readonly name: string;
   readonly #db: Sqlite;
   readonly #file: string;
+  readonly #inode: bigint | undefined;
   #round: SqliteRound | undefined;
 
-  constructor(db: Sqlite, file: string) {
+  constructor(db: Sqlite, file: string, inode: bigint | undefined) {
     this.#db = db;
     this.#file = file;
+    this.#inode = inode;
     this.name = `sqlite:${file}`;
   }
 
   async commit(intake: Intake): Promise<Committed> {
     return await this.#try(() => {
       const round = (this.#round ??= new SqliteRound(this.#db));
-      return this.#db.transaction(() => round.write(intake)).immediate();
+      this.#isInPlace();
+      const committed = this.#db.transaction(() => round.write(intake)).immediate();
+      this.#isInPlace();
+      return committed;
     });
   }
 
@@ -128,6 +137,10 @@ class SqliteDatabase implements SinkDatabase {
         })
         .immediate();
     });
+  }
+
+  async claimResends(devices: readonly string[], limits: ResendLimits): Promise<readonly Resend[]> {
+    return await this.#try(() => this.#db.transaction(() => claimResends(this.#db, devices, limits)).immediate());
   }
 
   async tally(): Promise<readonly LaneTally[]> {
@@ -167,6 +180,13 @@ class SqliteDatabase implements SinkDatabase {
     await Promise.resolve(this.#db.close());
   }
 
+  /** SQLite goes on writing into a file that was removed: what is acknowledged must be in the one that has the name. */
+  #isInPlace(): void {
+    if (inodeOf(this.#file) === this.#inode) return;
+    const detail = 'the file was removed or replaced; put it back, or start the sink again';
+    throw databaseError('sink-database-down', this.name, detail, undefined);
+  }
+
   async #try<T>(work: () => T): Promise<T> {
     try {
       return await Promise.resolve(work());
@@ -175,6 +195,9 @@ class SqliteDatabase implements SinkDatabase {
     }
   }
 }
+
+/** @returns undefined when nothing has this name */
+const inodeOf = (file: string): bigint | undefined => statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
 
 interface LaneRow {
   readonly epoch: string;

@@ -11,10 +11,22 @@ export interface SinkCounts {
   readonly rejected: number;
   readonly rounds: number;
   readonly acknowledgements: number;
+  readonly resent: number;
+  readonly garbled: number;
 }
 
 export class SinkStatus {
-  #counts = { publishes: 0, stored: 0, duplicates: 0, conflicts: 0, rejected: 0, rounds: 0, acknowledgements: 0 };
+  #counts = {
+    publishes: 0,
+    stored: 0,
+    duplicates: 0,
+    conflicts: 0,
+    rejected: 0,
+    rounds: 0,
+    acknowledgements: 0,
+    resent: 0,
+    garbled: 0,
+  };
   /** Publishes that are read and not yet committed, and their bytes. */
   waiting = { publishes: 0, bytes: 0 };
   broker: { readonly version: MqttVersion; readonly shared: boolean } | undefined;
@@ -37,6 +49,14 @@ export class SinkStatus {
     counts.rounds += 1;
     this.databaseError = undefined;
     this.onRound?.(round.inserted + round.duplicates, ms);
+  }
+
+  resent(): void {
+    this.#counts.resent += 1;
+  }
+
+  garbled(): void {
+    this.#counts.garbled += 1;
   }
 
   acknowledged(): void {

@@ -7,7 +7,7 @@ import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { mayBeOlder } from '#agent/core/mqtt-errors.ts';
 import { connectMqtt, type MqttLine, type MqttMessage, type MqttOptions } from '#agent/core/mqtt.ts';
 import { lanes } from '#agent/domain/lane.ts';
-import { upFilter } from '#agent/domain/topics.ts';
+import { downFilter, upFilter } from '#agent/domain/topics.ts';
 
 export interface BrokerOptions {
   /** mqtt, mqtts, ws or wss; without credentials. */
@@ -70,6 +70,19 @@ async function connectEither(options: Omit<MqttOptions, 'version'>, signal: Abor
 function filters({ root, group }: BrokerOptions, isShared: boolean): string[] {
   const prefix = isShared && group !== undefined ? `$share/${group}/` : '';
   return [...lanes.map((lane) => `${prefix}${upFilter(root, lane)}`), upFilter(root, 'state')];
+}
+
+/**
+ * What is remembered to be sent again. Configuration and report go to every sink, since they are retained; a command to
+ * one of those that share.
+ */
+export async function listenDown(line: MqttLine, { root, group }: BrokerOptions): Promise<void> {
+  const prefix = line.hasSharedSubscriptions && group !== undefined ? `$share/${group}/` : '';
+  await line.subscribe([
+    `${prefix}${downFilter(root, 'cmd')}`,
+    downFilter(root, 'desired'),
+    upFilter(root, 'reported'),
+  ]);
 }
 
 async function readPem(path: string | undefined): Promise<Buffer | undefined> {

@@ -77,6 +77,27 @@ export function mediaTexts(seq: number, { id, content, chunkBytes = 64 * 1024, s
   });
 }
 
+const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** Signed by nobody: a sink does not look. */
+const jws = (claims: Record<string, unknown>, signer: string): Buffer =>
+  Buffer.from(JSON.stringify({ payload: base64url(claims), signatures: [{ protected: base64url({ kid: signer }) }] }));
+
+export const desiredMessage = (version: number, signer = 'operator', device = 'robot-07'): Buffer =>
+  jws({ version, device, config: {} }, signer);
+
+export const commandMessage = (id: string, expires: string | number, device = 'robot-07'): Buffer =>
+  jws({ id, device, name: 'say', args: {}, expires }, 'operator');
+
+const otherText = (seq: number, lane: Lane, type: string, data: unknown, device: string): string =>
+  JSON.stringify({ ...(JSON.parse(eventText(seq, { lane, device })) as object), type, data });
+
+export const answerText = (seq: number, id: string, answer: string, device = 'robot-07'): string =>
+  otherText(seq, 'event', `outpost.command.${answer}`, { id }, device);
+
+export const uploadText = (seq: number, data: Record<string, unknown>): string =>
+  otherText(seq, 'media', 'outpost.upload', { mediaType: 'image/jpeg', size: 7, ...data }, 'robot-07');
+
 export const topicOf = (device: string, name: string): string => `outpost/v1/${device}/up/${name}`;
 
 export const received = (lane: Lane, payload: string, device = 'robot-07'): Received =>

@@ -4,6 +4,7 @@ import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { type Ack, encodeAck, type LaneAck, type SeqRange } from '#agent/domain/ack.ts';
 import { isLane, type Lane } from '#agent/domain/lane.ts';
 import { downTopic } from '#agent/domain/topics.ts';
+import { eventually } from './eventually.ts';
 import { newKey, type Signer, signerOf } from '#agent/trust/keys.ts';
 
 const root = 'outpost/v1';
@@ -67,6 +68,20 @@ export class TestConsumer implements AsyncDisposable {
     );
     this.#owed = (await Promise.race([answered, delay(1_000, false)])) ? 0 : this.#owed + 1;
     if (this.#owed >= mostOwed) this.#again();
+  }
+
+  /** Whether the broker lets a sink hear what goes down and is reported, and send it again: names of what came back. */
+  async hearsDown(device: string): Promise<string[]> {
+    const heard = new Set<string>();
+    this.client.on('message', (topic) => heard.add(topic.split('/').slice(-2).join('/')));
+    await this.client.subscribeAsync([`${root}/+/down/desired`, `${root}/+/down/cmd`, `${root}/+/up/reported`], {
+      qos: 1,
+    });
+    for (const name of ['desired', 'cmd'] as const) {
+      await this.client.publishAsync(downTopic(root, device, name), '{}', { qos: 1, retain: name === 'desired' });
+    }
+    await eventually(() => heard.has('down/desired') && heard.has('down/cmd'), 'what went down is heard');
+    return [...heard].filter((name) => name.startsWith('down/')).toSorted();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -79,7 +79,7 @@ export class Postgres implements AsyncDisposable {
     return execFileSync(
       join(programs() ?? '', 'psql'),
       ['-X', '-q', '-A', '-t', '-h', '127.0.0.1', '-p', String(this.port), '-U', 'outpost', '-d', name, '-c', sql],
-      { encoding: 'utf8', cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] },
+      { encoding: 'utf8', cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 2 ** 30 },
     ).trimEnd();
   }
 

@@ -22,6 +22,8 @@ export const needsProgram =
       ? undefined
       : `program ${name} (apt-get install ${debianPackage})`;
 
+export const needsRoot: Requirement = () => (process.getuid?.() === 0 ? undefined : 'root');
+
 const requireAll = process.env['OUTPOST_TEST_REQUIRE'] === 'all';
 
 /** `describe`, skipped with its reason in the title where something is missing. */

@@ -37,6 +37,7 @@ async function deliversAndIsConfined(url: string, password: string): Promise<voi
     await eventually(() => depth(outbox) === 0, 'the outbox is empty');
     expect(running.codes()).toEqual([]);
   }
+  expect(await consumer.hearsDown('robot-09')).toEqual(['down/cmd', 'down/desired']);
   const before = consumer.has(epoch, 'event');
   expect(await intrude(url, { username: 'robot-08', password })).toEqual([]);
   await consumer.say();

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Ack, LaneAck } from '#agent/domain/ack.ts';
+import { type Ack, encodeAck, type LaneAck } from '#agent/domain/ack.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { newKey, signerOf } from '#agent/trust/keys.ts';
 import { Mosquitto, startAedes, TestSubscriber } from '#agent/testing/broker.ts';
@@ -93,6 +93,41 @@ describeWith('custody by the consumer, over mosquitto', [needsProgram('mosquitto
     await eventually(() => running.uplink.status.acks?.accepted === 5, 'the older ones are heard');
     expect(outbox.state.event).toMatchObject({ depth: 50, firstSeq: 10 });
     await consumer.say(all);
+    await eventually(() => depth(outbox) === 0, 'the outbox is empty');
+  });
+
+  it('is not moved by replays, before and after a restart, nor by thousands of messages at once', async () => {
+    await using broker = await Mosquitto.start();
+    await using consumer = await TestConsumer.connect(broker.url);
+    const consumers = [consumer.signer.publicBase64];
+    let replayed: Buffer = Buffer.alloc(0);
+    {
+      await using outbox = await openStore(folder);
+      await outbox.append(many('event', 50));
+      await using running = startUplink(outbox, { url: broker.url, consumers });
+      await eventually(() => consumer.has(outbox.epoch, 'event') === 50, 'the consumer has everything');
+      replayed = encodeAck(ackOf(outbox.epoch, 'event', { upto: 50, missing: [[10, 19]] }), consumer.signer.sign);
+      await consumer.publish(replayed);
+      await eventually(() => depth(outbox) === 10, 'what is committed is removed');
+      for (let n = 0; n < 3; n += 1) await consumer.publish(replayed);
+      await eventually(() => (running.uplink.status.acks?.accepted ?? 0) >= 2, 'the replays are heard');
+      expect(outbox.state.event).toMatchObject({ depth: 10, firstSeq: 10 });
+    }
+    await using outbox = await openStore(folder);
+    await outbox.append(many('event', 5, 51));
+    await using running = startUplink(outbox, { url: broker.url, consumers });
+    await eventually(() => (running.uplink.status.acks?.accepted ?? 0) >= 1, 'the retained one is heard');
+    const garbage = Buffer.concat([Buffer.from('{"epochs":{'), Buffer.alloc(100_000, 0xfe)]);
+    const ranges = Array.from({ length: 5_000 }, (_none, n) => [String(4 * n + 1), String(4 * n + 2)]);
+    const huge = JSON.stringify({ epochs: { [outbox.epoch]: { event: { upto: '20010', missing: ranges } } } });
+    await Promise.all(
+      Array.from({ length: 2_000 }, async (_none, n) => {
+        await consumer.publish([replayed, garbage, huge][n % 3] ?? '');
+      }),
+    );
+    expect(depth(outbox)).toBe(15);
+    await eventually(() => consumer.has(outbox.epoch, 'event') === 55, 'the consumer has everything');
+    await consumer.say();
     await eventually(() => depth(outbox) === 0, 'the outbox is empty');
   });
 

@@ -2,7 +2,7 @@
  * What a line carries, measured from its answers, and how much may be in flight so that nobody waits behind it.
  *
  *   publish --sent--> in flight --PUBACK--> delivered      rate = most bytes delivered a second, lately
- *                                                          budget = rate x (least round trip + 150 ms)
+ *                                                          budget = rate x least round trip + what may wait
  *
  * The rate is that of delivery between the sending and the answer of one publish (Cardwell et al., "BBR: Congestion-Based
  * Congestion Control", ACM Queue 14(5), 2016, section "Estimating bandwidth", and "Startup" for the beginning); the budget leaves less than 200 ms of it
@@ -15,7 +15,10 @@ export interface Flight {
   readonly deliveredMonoMs: number;
 }
 
+/** Waiting in the line: on a slow one no longer than this, */
 const queueMs = 150;
+/** and on a fast one no more than this, behind which an alarm waits at the broker. */
+const queueBatches = 4;
 const windowMs = 2_000;
 /** Until something is known. */
 const firstBudgetBytes = 32 * 1024;
@@ -51,12 +54,25 @@ export class LineRate {
   get budgetBytes(): number {
     const perSecond = this.bytesPerSecond;
     if (perSecond === undefined) return firstBudgetBytes;
-    const rttMs = Math.max(leastRttMs, this.#rttMs);
-    return (perSecond / 1_000) * ((this.#flatRounds < startRounds ? 2 : 1) * rttMs + queueMs);
+    const perMs = perSecond / 1_000;
+    const queueBytes = Math.min(perMs * queueMs, queueBatches * this.#mostBatchBytes);
+    return perMs * this.#rounds * this.#leastMs + queueBytes;
   }
 
   get batchBytes(): number {
-    return Math.min(this.#mostBatchBytes, Math.floor(this.budgetBytes / batchesInBudget));
+    const perSecond = this.bytesPerSecond;
+    const budget =
+      perSecond === undefined ? firstBudgetBytes : (perSecond / 1_000) * (this.#rounds * this.#leastMs + queueMs);
+    return Math.min(this.#mostBatchBytes, Math.floor(budget / batchesInBudget));
+  }
+
+  /** Two until the line is known: it may carry more than was asked of it. */
+  get #rounds(): number {
+    return this.#flatRounds < startRounds ? 2 : 1;
+  }
+
+  get #leastMs(): number {
+    return Math.max(leastRttMs, this.#rttMs);
   }
 
   get isFull(): boolean {

@@ -2,7 +2,7 @@
  * One connection while it lives: drained into, watched, and ended with a goodbye.
  *
  *   subscribe -> presence -> drain ... until aborted -> what is in flight -> offline -> DISCONNECT
- *                         -> watch: nothing heard for 1.5 keep-alives, or no PUBACK for as long: cut
+ *                         -> watch: nothing heard for 1.5 keep-alives, or no PUBACK or SUBACK for as long: cut
  *                         ... until another is to take its place -> what is in flight -> DISCONNECT
  */
 import { Backoff } from '#agent/core/backoff.ts';
@@ -16,6 +16,7 @@ import type { Lane } from '#agent/domain/lane.ts';
 import type { ConsumerCustody } from './consumer-custody.ts';
 import { Drain, type DrainReport, packetTooLarge } from './drain.ts';
 import { LineRate } from './line-rate.ts';
+import { Owed } from './owed.ts';
 import type { Source } from './source.ts';
 import type { Suspects } from './suspects.ts';
 import { Wakeup } from './wakeup.ts';
@@ -71,6 +72,7 @@ export async function serveLine(options: LineOptions, signal: AbortSignal, renew
   const rate = isAlarm(options) ? undefined : new LineRate(batchLimits.maxBytes);
   if (rate) report.rate(rate);
   const drain = new Drain(drainOptions(options, rate));
+  const owed = new Owed(clock);
   const cut = async (): Promise<never> => {
     throw await line.closed;
   };
@@ -78,10 +80,11 @@ export async function serveLine(options: LineOptions, signal: AbortSignal, renew
     () => report.stable(),
     () => undefined,
   );
-  const listening = listen(options, stop);
-  const telling = tell(options, rate, stop);
+  const listening = listen(options, owed, stop);
+  const telling = tell(options, owed, rate, stop);
   const draining = drain.run(stop);
-  const watching = watch(options, drain, stop);
+  const oldestSentMonoMs = (): number => Math.min(drain.oldestSentMonoMs ?? Infinity, owed.oldestMonoMs);
+  const watching = watch(options, oldestSentMonoMs, stop);
   try {
     await Promise.race([draining, cut(), watching.then(async () => await draining)]);
     if (signal.aborted || renew.aborted) await goodbye(options, signal.aborted);
@@ -126,18 +129,18 @@ function drainOptions(options: LineOptions, rate: LineRate | undefined) {
  * Without the consumer's word events wait: a refused subscription is said, and the line goes on. It is tried again,
  * since a cluster that elects a leader refuses what it grants a moment later.
  */
-async function listen(options: LineOptions, signal: AbortSignal): Promise<void> {
+async function listen(options: LineOptions, owed: Owed, signal: AbortSignal): Promise<void> {
   const { subscriptions, clock, random } = options;
   const backoff = new Backoff(relistenMs, random);
-  while (subscriptions.length > 0 && !signal.aborted && !(await hears(options))) {
+  while (subscriptions.length > 0 && !signal.aborted && !(await hears(options, owed))) {
     await clock.sleep(backoff.nextMs(), signal).catch(() => undefined);
   }
 }
 
 /** @returns false when it is refused */
-async function hears({ line, subscriptions, health, log }: LineOptions): Promise<boolean> {
+async function hears({ line, subscriptions, health, log }: LineOptions, owed: Owed): Promise<boolean> {
   try {
-    await line.subscribe(subscriptions);
+    await owed.until(line.subscribe(subscriptions));
     health.clear('uplink-deaf', 'agent');
     return true;
   } catch (thrown) {
@@ -150,7 +153,7 @@ async function hears({ line, subscriptions, health, log }: LineOptions): Promise
 }
 
 /** Says that it is here, again when health changes, and once a minute. */
-async function tell(options: LineOptions, rate: LineRate | undefined, signal: AbortSignal): Promise<void> {
+async function tell(options: LineOptions, owed: Owed, rate: LineRate | undefined, signal: AbortSignal): Promise<void> {
   const { line, presence, health, report, clock, log } = options;
   if (!presence) {
     // The alarm line has nothing to say: a ping's answer proves it.
@@ -167,7 +170,8 @@ async function tell(options: LineOptions, rate: LineRate | undefined, signal: Ab
   try {
     while (!signal.aborted) {
       const sentMonoMs = clock.monoMs();
-      const code = await line.publish(presence.topic, presence.say(true), { retain: true, contentType: json });
+      const publishing = line.publish(presence.topic, presence.say(true), { retain: true, contentType: json });
+      const code = await owed.until(publishing);
       rate?.roundTrip(clock.monoMs() - sentMonoMs);
       if (code >= 128) log.warn('The broker refuses the presence topic.', { reason: code });
       report.proved();
@@ -184,7 +188,11 @@ async function tell(options: LineOptions, rate: LineRate | undefined, signal: Ab
 const json = 'application/json';
 
 /** Asks when the broker is silent, and gives the line up before one and a half keep-alives have passed. */
-async function watch({ line, keepaliveMs, clock }: LineOptions, drain: Drain, signal: AbortSignal): Promise<void> {
+async function watch(
+  { line, keepaliveMs, clock }: LineOptions,
+  oldestSentMonoMs: () => number,
+  signal: AbortSignal,
+): Promise<void> {
   const everyMs = keepaliveMs / 8;
   const limitMs = keepaliveMs * 1.5 - everyMs;
   while (!signal.aborted) {
@@ -192,7 +200,7 @@ async function watch({ line, keepaliveMs, clock }: LineOptions, drain: Drain, si
     if (signal.aborted) return;
     const now = clock.monoMs();
     const silentMs = now - line.heardMonoMs;
-    const unansweredMs = now - (drain.oldestSentMonoMs ?? now);
+    const unansweredMs = Math.max(0, now - oldestSentMonoMs());
     if (silentMs >= limitMs || unansweredMs >= limitMs) {
       throw new OutpostError('broker-silent', undefined, {
         context: { silentMs: Math.round(silentMs), unansweredMs: Math.round(unansweredMs) },

@@ -82,6 +82,7 @@ describeWith('mutual TLS with mosquitto, by the example', [needsProgram('mosquit
     await eventually(() => depth(outbox) === 0, 'the outbox is empty');
     expect(running.codes()).toEqual([]);
 
+    expect(await consumer.hearsDown('robot-09')).toEqual(['down/cmd', 'down/desired']);
     const { certificate: cert, key } = await authority.issue('robot-08');
     expect(await intrude(broker.url, { ca: authority.certificate, cert, key, protocolVersion: 5 })).toEqual([]);
     await outbox.append([event('event', 101)]);

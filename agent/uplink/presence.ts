@@ -4,19 +4,21 @@ import type { Health } from '#agent/core/health.ts';
 import type { MqttVersion } from '#agent/core/mqtt.ts';
 import { version } from '#agent/core/version.ts';
 import type { Custody } from './lane-drain.ts';
-import type { Source } from './source.ts';
+import type { Source, UplinkSource } from './source.ts';
 
 export interface PresenceOptions {
-  readonly source: Source;
+  readonly source: UplinkSource;
   readonly device: string;
   readonly health: Health;
   readonly clock: Clock;
   readonly custody: Custody;
+  /** Why there was no line last. */
+  readonly lastError: { readonly code: string; readonly at: string } | undefined;
 }
 
 /** JSON. Numbers are decimal strings; `epochs` holds first and last of every lane that the store knows. */
 export function presence(options: PresenceOptions, online: boolean, protocol: MqttVersion): string {
-  const { source, device, health, clock, custody } = options;
+  const { source, device, health, clock, custody, lastError } = options;
   return JSON.stringify({
     online,
     device,
@@ -26,6 +28,7 @@ export function presence(options: PresenceOptions, online: boolean, protocol: Mq
     boot: String(source.boot),
     protocol,
     custody,
+    ...(lastError ? { lastError: { code: lastError.code, at: lastError.at } } : {}),
     health: {
       worst: health.worst(),
       conditions: health.entries().map(({ code, subject, severity, sinceMs }) => ({
@@ -36,7 +39,25 @@ export function presence(options: PresenceOptions, online: boolean, protocol: Mq
       })),
     },
     epochs: epochs(source),
+    lanes: figures(source),
   });
+}
+
+/** For people and dashboards; lanes in which nothing waits and nothing moves are left out. */
+function figures({ state }: UplinkSource): Record<string, Record<string, number>> {
+  const rounded = (value: number): number => Number(value.toFixed(3));
+  return Object.fromEntries(
+    Object.entries(state).flatMap(([lane, { depth, bytes, oldestAgeMs, appendedPerSecond, leftPerSecond }]) => {
+      if (depth === 0 && appendedPerSecond === 0 && leftPerSecond === 0) return [];
+      const rates = { appendedPerSecond: rounded(appendedPerSecond), leftPerSecond: rounded(leftPerSecond) };
+      return [
+        [
+          lane,
+          { depth, bytes, ...(oldestAgeMs === undefined ? {} : { oldestAgeMs: Math.round(oldestAgeMs) }), ...rates },
+        ],
+      ];
+    }),
+  );
 }
 
 /** `first`: the lowest that waits, or the next to come; `last`: the highest that was given. */

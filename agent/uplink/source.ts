@@ -33,6 +33,17 @@ export interface LaneNumbers {
   readonly bytes: number;
 }
 
+/** What waits in a lane, over all epochs. */
+export interface LaneFigures {
+  readonly depth: number;
+  readonly bytes: number;
+  /** Of the oldest that waits, when it is of this boot. */
+  readonly oldestAgeMs: number | undefined;
+  /** Events, over the last minute. */
+  readonly appendedPerSecond: number;
+  readonly leftPerSecond: number;
+}
+
 export interface Source {
   readonly epoch: string;
   readonly boot: number;
@@ -43,4 +54,9 @@ export interface Source {
   /** Removes one event that the broker never takes, and declares it in the drop ledger. */
   setAside(lane: Lane, at: Position): Promise<void>;
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
+}
+
+/** The same, with what `up/state` tells of it. */
+export interface UplinkSource extends Source {
+  readonly state: Readonly<Record<Lane, LaneFigures>>;
 }

@@ -46,7 +46,8 @@ async function deliversEverything(url: string, protocol: string): Promise<void> 
   const alarms = subscriber.received.filter(({ topic }) => topic === 'outpost/v1/robot-07/up/alarm');
   expect(alarms.every(({ text }) => text.startsWith('{'))).toBe(true);
   const batches = subscriber.received.filter(({ topic }) => topic === 'outpost/v1/robot-07/up/event');
-  expect(batches.length).toBeLessThan(20);
+  // 4 KB at a time until the line has shown what it carries
+  expect(batches.length).toBeLessThan(301 / 8);
   await eventually(() => subscriber.states().at(-1)?.['online'] === false, 'offline was said');
   expect(subscriber.states()[0]).toMatchObject({
     online: true,
@@ -57,6 +58,11 @@ async function deliversEverything(url: string, protocol: string): Promise<void> 
     custody: 'broker',
     health: { conditions: [] },
   });
+  const last = subscriber.states().at(-1) as { lanes: Record<string, Record<string, number>> } | undefined;
+  expect(last?.lanes['event']).toMatchObject({ depth: 0, bytes: 0 });
+  expect(last?.lanes['event']?.['leftPerSecond']).toBe(last?.lanes['event']?.['appendedPerSecond']);
+  expect(last?.lanes['event']?.['leftPerSecond']).toBeGreaterThan(0);
+  expect(last?.lanes['media']).toBeUndefined();
   expect(subscriber.states().at(-1)?.['epochs']).toMatchObject({
     [outbox.epoch]: { event: { first: '302', last: '301' }, alarm: { first: '4', last: '3' } },
   });

@@ -25,11 +25,11 @@ import { type LineReport, type LineRole, serveLine } from './line.ts';
 import type { LineRate } from './line-rate.ts';
 import { presence } from './presence.ts';
 import { SameId } from './same-id.ts';
-import type { Position, Source } from './source.ts';
+import type { Position, UplinkSource } from './source.ts';
 import { Suspects } from './suspects.ts';
 
 export interface UplinkOptions {
-  readonly outbox: Source;
+  readonly outbox: UplinkSource;
   readonly config: UplinkConfig;
   readonly device: string;
   /** Believes the consumers: custody `consumer`. Absent: custody `broker`. */
@@ -227,7 +227,8 @@ export class Uplink {
 
   #say(online: boolean, version: MqttVersion): string {
     const { outbox, device, health, clock } = this.#options;
-    return presence({ source: outbox, device, health, clock, custody: this.custody }, online, version);
+    const { custody } = this;
+    return presence({ source: outbox, device, health, clock, custody, lastError: this.#lastError }, online, version);
   }
 
   #receive(message: MqttMessage): undefined {

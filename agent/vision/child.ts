@@ -17,7 +17,7 @@ import type { AskPicture, Configure, FromChild, ToChild } from './protocol.ts';
 const maxMessageBytes = 16 * 1024 * 1024;
 /** A live child reports at least its stats every two seconds. */
 const silenceLimitMs = 30_000;
-const stopGraceMs = 3_000;
+const stopGraceMs = 2_000;
 const pictureLimitMs = 10_000;
 
 export interface VisionChildOptions {
@@ -55,7 +55,7 @@ export class VisionChild implements AsyncDisposable {
 
   /**
    * Everything the child says, until it is stopped.
-   * @throws OutpostError why the child cannot go on: its own failure, silence, memory, or its end
+   * @throws OutpostError why the child cannot go on: its own failure, silence, memory, the processor, or its end
    */
   async *messages(
     signal: AbortSignal,
@@ -91,6 +91,9 @@ export class VisionChild implements AsyncDisposable {
     if (signal.aborted) return;
     if (broken instanceof OutpostError) throw broken;
     const how = await this.#exited;
+    if (how === 'signal SIGILL') {
+      throw new OutpostError('processor-unsuited', 'The inference child ended by an illegal instruction.');
+    }
     if (how !== 'exit code 0' || this.#options.configure.frames === 'newest') {
       throw new OutpostError('vision-ended', `The inference child ended by ${how}.`, { context: { how } });
     }

@@ -15,7 +15,8 @@ export interface Configure {
   readonly model: Model;
   readonly vision: VisionConfig;
   readonly tracker: TrackerConfig;
-  readonly evidence: EvidenceConfig;
+  /** Without the server of pictures and its token: the child has no secrets but its cameras'. */
+  readonly evidence: Pick<EvidenceConfig, 'enabled' | 'width' | 'quality'>;
   readonly cameras: readonly CameraConfig[];
   /** `newest`: live, a slow detector drops frames. `every`: replays, the decoder waits for the detector. */
   readonly frames: 'newest' | 'every';

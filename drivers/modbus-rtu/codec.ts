@@ -48,11 +48,20 @@ export function hostCodec(): Codec<Response, Request> {
 export const deviceCodec = (): Codec<Request, Response> =>
   framing<Request, Response>({ limit: longest, look: lookAtRequest, encode: encodeResponse });
 
+/** @returns how many bytes there are before two that may be unit and function; 0: they are the first */
+function noiseBefore(window: Uint8Array, mayBe: (unit: number, code: number) => boolean): number {
+  let at = 0;
+  while (at + 1 < window.length && !mayBe(window[at] as number, window[at + 1] as number)) at += 1;
+  return at;
+}
+
 function lookAtResponse(window: Uint8Array, asked: Request | undefined): Look<Response> {
-  const [unit, code] = window;
-  if (unit === undefined || unit === 0 || unit > 247 || (asked && unit !== asked.unit)) return bad(1, 'garbage');
+  const noise = noiseBefore(window, (address, fn) =>
+    asked ? address === asked.unit && (fn & 0x7f) === asked.fn : address > 0 && address <= 247 && isFunction(fn & 0x7f),
+  );
+  if (noise > 0) return bad(noise, 'garbage');
+  const [unit = 0, code] = window;
   if (code === undefined) return open;
-  if (!isFunction(code & 0x7f) || (asked && (code & 0x7f) !== asked.fn)) return bad(1, 'garbage');
   const length = responseLength(window, code, asked);
   if (length === undefined) return window.length < 3 ? open : bad(1, 'malformed');
   if (window.length < length) return open;
@@ -81,10 +90,10 @@ function readResponse(window: Uint8Array, unit: number, code: number, length: nu
 }
 
 function lookAtRequest(window: Uint8Array): Look<Request> {
-  const [unit, code] = window;
-  if (unit === undefined || unit > 247) return bad(1, 'garbage');
+  const noise = noiseBefore(window, (address, fn) => address <= 247 && isFunction(fn));
+  if (noise > 0) return bad(noise, 'garbage');
+  const [unit = 0, code] = window;
   if (code === undefined) return open;
-  if (!isFunction(code)) return bad(1, 'garbage');
   if (code >= 15 && window.length < 7) return open;
   const length = code >= 15 ? 9 + (window[6] as number) : 8;
   if (length > longest) return bad(1, 'malformed');
