@@ -3,7 +3,7 @@
  *
  *   peripherals -> reading rules -.
  *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
- *         -> evidence -> uploads -> a server, or the outbox
+ *         -> evidence -> uploads    '-> voice -> peripherals      peripherals -> power -> peripherals, the end
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,7 +40,11 @@ import {
   type ReadingRulesState,
   type ReadingRulesStep,
 } from '#agent/rules/readings.ts';
+import { Power, type PowerPhase } from '#agent/power/power.ts';
+import { compileSchedule } from '#agent/rules/schedule.ts';
+import { Voice, type VoiceView } from '#agent/voice/voice.ts';
 import type { Config } from '#config/schema.ts';
+import type { Outcome } from '#drivers/driver.ts';
 import { loadDriver } from '#drivers/registry.ts';
 import type { Model } from '#models/model.ts';
 
@@ -73,6 +77,10 @@ export interface Status {
   readonly health: { readonly worst: Severity | 'ok'; readonly conditions: readonly HealthCondition[] };
   readonly cameras: readonly CameraView[];
   readonly peripherals: readonly PeripheralView[];
+  /** Undefined: off. */
+  readonly voice: VoiceView | undefined;
+  /** Undefined: off. */
+  readonly power: PowerPhase | undefined;
   readonly vision: Sight['vision'];
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Outbox['state'];
@@ -100,6 +108,8 @@ interface Opened {
   readonly doubts: Doubts;
 }
 
+const unhurried = new AbortController().signal;
+
 /** An agent without cameras runs too. */
 const alone: Service = { name: 'agent', run: untilAborted };
 
@@ -114,6 +124,10 @@ export class Outpost implements AsyncDisposable {
   readonly #uploads: Uploads | undefined;
   readonly #sight: Sight;
   readonly #peripherals: Peripherals;
+  readonly #voice: Voice;
+  readonly #power: Power;
+  /** Aborted when the device itself has to end. */
+  readonly #ending = new AbortController();
   readonly #readingRules: ReadingRules;
   #readingState: ReadingRulesState;
   readonly #startedWallMs: number;
@@ -167,9 +181,21 @@ export class Outpost implements AsyncDisposable {
       log,
       emit: (events) => this.#emit(events),
       onReading: (reading, { personal }) => {
-        if (!personal) this.#advance(this.#readingRules.step(this.#readingState, reading));
+        if (personal) return;
+        this.#power.onReading(reading);
+        this.#advance(this.#readingRules.step(this.#readingState, reading));
       },
     });
+    this.#voice = new Voice({
+      config: config.voice,
+      folder: join(config.storage.path, 'voice'),
+      clock,
+      health,
+      log,
+      act: async (...command) => await this.#command(...command),
+      isWithin: (window) => compileSchedule([window], config.device.timeZone),
+    });
+    this.#power = this.#powerOf(options, health);
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -222,7 +248,8 @@ export class Outpost implements AsyncDisposable {
     const uploads = this.#uploads;
     const upload: Service[] = uploads ? [{ name: 'upload', run: async (stop) => await uploads.run(stop) }] : [];
     const line = supervise([uplink, socket, ...upload], supervised, telling.signal);
-    const watching = supervise([this.#watchdog()], supervised, signal);
+    const stop = AbortSignal.any([signal, this.#ending.signal]);
+    const watching = supervise([this.#watchdog()], supervised, stop);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
       device: config.device.id,
@@ -230,8 +257,13 @@ export class Outpost implements AsyncDisposable {
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,
     });
-    const services = [...this.#sight.services(), ...this.#peripheralServices(), alone];
-    await supervise(services, supervised, signal);
+    // what the voice switched on it switches off at the end: until then its devices are there
+    const acting = new AbortController();
+    const devices = supervise(this.#peripheralServices(), supervised, acting.signal);
+    const services = [...this.#sight.services(), ...this.#voice.services(), ...this.#power.services(), alone];
+    await supervise(services, supervised, stop);
+    acting.abort();
+    await devices;
     this.#sight.finish();
     this.#advance(this.#readingRules.finish(this.#readingState, this.#now()));
     writing.abort();
@@ -240,6 +272,7 @@ export class Outpost implements AsyncDisposable {
     telling.abort();
     await Promise.all([line, watching]);
     log.info('Outpost ends.', { events: this.#made, lost: this.#intake.lost });
+    await this.#power.finish();
   }
 
   /** What the end itself told gets a moment to leave; what does not, waits on the disk. */
@@ -265,6 +298,8 @@ export class Outpost implements AsyncDisposable {
       health: { worst: this.#health.worst(), conditions: this.#health.entries() },
       cameras: this.#sight.cameras(),
       peripherals: this.#peripherals.views(),
+      voice: config.voice.announcements.length > 0 ? this.#voice.view() : undefined,
+      power: config.power.ups === undefined ? undefined : this.#power.phase,
       vision,
       events: { made: this.#made, waiting: this.#intake.waiting, lost: this.#intake.lost },
       outbox: this.#outbox.state,
@@ -280,6 +315,27 @@ export class Outpost implements AsyncDisposable {
         ffmpegRssBytes: vision.ffmpegRssBytes,
       },
     };
+  }
+
+  /** Until its own deadline, or the end of its connection. */
+  async #command(peripheral: string, action: string, args: unknown): Promise<Outcome> {
+    return await this.#peripherals.command(peripheral, action, args, unhurried);
+  }
+
+  #powerOf({ config, clock, log }: OutpostOptions, health: Health): Power {
+    const ups = config.power.ups ?? '';
+    return new Power({
+      config: config.power,
+      driver: config.peripherals.find(({ id }) => id === ups)?.driver ?? '',
+      path: join(config.storage.path, 'power-ordered'),
+      clock,
+      health,
+      log,
+      emit: (events) => this.#emit(events),
+      read: async (property) => (await this.#peripherals.read(ups, property, unhurried))?.value,
+      order: async (args) => await this.#command(ups, 'shutdown', args),
+      end: () => this.#ending.abort(),
+    });
   }
 
   #watchdog(): Service {
@@ -342,6 +398,7 @@ export class Outpost implements AsyncDisposable {
         return await metricsText(this.status());
       },
       resolve: async (peripheral) => await this.#peripherals.resolve(peripheral),
+      voice: (order, argument) => this.#voice.order(order, argument),
     };
   }
 
@@ -369,6 +426,7 @@ export class Outpost implements AsyncDisposable {
     if (events.length === 0) return;
     this.#made += events.length;
     this.#intake.offer(events);
+    this.#voice.onEvents(events);
     this.#options.onEvents?.(events);
   }
 }

@@ -153,7 +153,8 @@ function nearestOrigin(origins: ReadonlyMap<string, Origin>, path: Path): Origin
   return { kind: 'default' };
 }
 
-function placed({ path, message, hint }: Complaint, origin: Origin): Problem {
+/** A complaint with the place in the file that it is about. */
+export function placed({ path, message, hint }: Complaint, origin: Origin): Problem {
   const place = origin.kind === 'file' || origin.kind === 'profile' ? { ...origin } : {};
   const { file, line, column } = place as { file?: string; line?: number; column?: number };
   return {

@@ -5,6 +5,7 @@
  */
 import { nearest, type Complaint } from './issues.ts';
 import { isPlain, listOf, type Path, type Plain } from './path.ts';
+import { type PowerConfig, powerSchema } from './power.ts';
 import { ruleSchema } from './rule.ts';
 import { visionSchema } from './schema.ts';
 
@@ -25,6 +26,8 @@ export function referenceComplaints(data: Plain): readonly Complaint[] {
     ...listOf(data['rules']).flatMap((rule, index) =>
       isPlain(rule) ? ruleComplaints(rule, ['rules', index], cameras, labels) : [],
     ),
+    ...voiceComplaints(data),
+    ...powerComplaints(data),
     ...uplinkComplaints(data['uplink']),
     ...evidenceComplaints(data['evidence']),
   ];
@@ -74,6 +77,63 @@ function peripheralComplaints(rule: unknown, path: Path, known: readonly string[
       : [{ path: [...path, 'peripherals', index], message: 'is not a peripheral here', ...orNear(name, known) }],
   );
 }
+
+const unknownIds = (
+  names: readonly { readonly at: Path; readonly name: unknown }[],
+  known: readonly string[],
+  what: string,
+): Complaint[] =>
+  names.flatMap(({ at, name }) =>
+    typeof name !== 'string' || known.includes(name)
+      ? []
+      : [{ path: at, message: `is not a ${what} here`, ...orNear(name, known) }],
+  );
+
+/** The peripherals and rules that announcements speak of. */
+function voiceComplaints(data: Plain): Complaint[] {
+  const voice = data['voice'];
+  if (!isPlain(voice)) return [];
+  const base: Path = ['voice', 'announcements'];
+  const named = (list: 'with' | 'on', key: string): { at: Path; name: unknown }[] =>
+    listOf(voice['announcements']).flatMap((announcement, index) =>
+      listOf(isPlain(announcement) ? announcement[list] : []).map((item, place) => ({
+        at: [...base, index, list, place, key],
+        name: isPlain(item) ? item[key] : undefined,
+      })),
+    );
+  return [
+    ...doubledIds(voice['announcements'], base, 'announcement'),
+    ...unknownIds(named('with', 'peripheral'), idsOf(data['peripherals']), 'peripheral'),
+    ...unknownIds(named('on', 'rule'), idsOf(data['rules']), 'rule'),
+  ];
+}
+
+function powerComplaints(data: Plain): Complaint[] {
+  const power = data['power'];
+  if (!isPlain(power)) return [];
+  const parsed = powerSchema.safeParse(power);
+  const own = parsed.success ? delayComplaints(parsed.data) : [];
+  return [
+    ...own,
+    ...unknownIds([{ at: ['power', 'ups'], name: power['ups'] }], idsOf(data['peripherals']), 'peripheral'),
+  ];
+}
+
+/** A UPS counts in tenths of a minute below one, and in minutes above. */
+function delayComplaints({ cut, ups, delay, return: back }: PowerConfig): Complaint[] {
+  const isDelay = (delay >= 12_000 && delay <= 54_000 && delay % 6_000 === 0) || isMinutes(delay, 10);
+  return [
+    ...(cut && ups === undefined ? [{ path: ['power', 'cut'], message: 'needs power.ups too' }] : []),
+    ...(isDelay
+      ? []
+      : [{ path: ['power', 'delay'], message: 'must be 12s to 54s in steps of 6s, or whole minutes from 1m to 10m' }]),
+    ...(isMinutes(back, 9_999)
+      ? []
+      : [{ path: ['power', 'return'], message: 'must be whole minutes from 1m to 9999m' }]),
+  ];
+}
+
+const isMinutes = (ms: number, most: number): boolean => ms % 60_000 === 0 && ms >= 60_000 && ms <= most * 60_000;
 
 /** The zone or line that a rule speaks of: on each camera that it names, or on one at least when it names none. */
 function placeComplaints(

@@ -8,7 +8,9 @@ import { bytes, duration, fraction, id, percentage } from './leaves.ts';
 import { parsePublicKey } from '#agent/domain/signature.ts';
 import { lineFault, polygonFault } from './geometry.ts';
 import { looseSchema, peripheralSchema } from './peripheral.ts';
+import { powerSchema } from './power.ts';
 import { ruleSchema } from './rule.ts';
+import { voiceSchema } from './voice.ts';
 
 export const pointSchema = z
   .tuple([fraction, fraction])
@@ -314,6 +316,8 @@ const sections = {
   tracker: trackerSchema.prefault({}),
   peripherals: z.array(looseSchema).max(64).default([]).meta(peripheralsMeta),
   rules: z.array(ruleSchema).max(256).default([]).meta({ title: 'Rules', description: 'What becomes an event.' }),
+  voice: voiceSchema.prefault({}),
+  power: powerSchema.prefault({}),
   evidence: evidenceSchema.prefault({}),
   outbox: outboxSchema.prefault({}),
   uplink: uplinkSchema.prefault({}),
@@ -341,6 +345,8 @@ export type ZoneConfig = CameraConfig['zones'][number];
 export type LineConfig = CameraConfig['lines'][number];
 export type RuleConfig = Config['rules'][number];
 export type { PeripheralConfig } from './peripheral.ts';
+export type { PowerConfig } from './power.ts';
+export type { AnnouncementConfig, VoiceConfig } from './voice.ts';
 export type VisionConfig = Config['vision'];
 export type TrackerConfig = Config['tracker'];
 export type EvidenceConfig = Config['evidence'];

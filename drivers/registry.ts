@@ -16,6 +16,11 @@ const entries = {
     options: async () => (await import('./escpos-printer/manifest.ts')).options,
     load: async () => sealed((await import('./escpos-printer/driver.ts')).driver),
   },
+  'megatec-ups': {
+    title: 'Uninterruptible power supplies, Megatec (Q1, QS)',
+    options: async () => (await import('./megatec-ups/manifest.ts')).options,
+    load: async () => sealed((await import('./megatec-ups/driver.ts')).driver),
+  },
   'nmea-gnss': {
     title: 'GNSS receivers, NMEA 0183',
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,

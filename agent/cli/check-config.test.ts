@@ -48,6 +48,53 @@ describe('check-config', () => {
     expect(right).toMatchObject({ ok: true, file: 'outpost.yaml', problems: [] });
   });
 
+  it('finds recordings and programs that are not there', () => {
+    writeFileSync(join(folder, 'noise.wav'), 'no sound');
+    writeFileSync(
+      join(folder, 'voice.yaml'),
+      `voice:
+  announcements:
+    - { id: a, file: { zh: gone.wav } }
+    - { id: b, file: { en: noise.wav } }
+power: { command: [/no/such/program, -h] }
+`,
+    );
+    const { status, stdout } = outpost('check-config', 'voice.yaml');
+    expect(status).toBe(3);
+    expect(stdout).toContain('voice.yaml:3:24: voice.announcements[0].file.zh: gone.wav is not there');
+    expect(stdout).toContain('voice.yaml:4:24: voice.announcements[1].file.en: noise.wav is no WAV file');
+    expect(stdout).toContain('power.command[0]: /no/such/program is no program that can be run');
+  });
+
+  it('asks the drivers whether they can do what is asked of them', () => {
+    const ups = '{ id: ups, driver: megatec-ups, port: /dev/null }';
+    const gnss = '{ id: gnss, driver: nmea-gnss, port: /dev/null }';
+    const effect = (start: string, end: string): string =>
+      `with: [{ peripheral: ups, start: { action: ${start} }, end: { action: ${end} } }]`;
+    writeFileSync(
+      join(folder, 'devices.yaml'),
+      `peripherals: [${ups}, ${gnss}]
+voice:
+  languages: [zh]
+  announcements:
+    - { id: a, ${effect('blink', 'setBeeper, args: { on: loud }')} }
+    - { id: b, ${effect('setBeeper, args: { on: true }', 'test')} }
+    - { id: c, text: { en: word } }
+power: { ups: gnss, cut: true }
+`,
+    );
+    const { status, stdout } = outpost('check-config', 'devices.yaml');
+    expect(status).toBe(3);
+    expect(stdout).toContain(
+      'announcements[0].with[0].start.action: is no action of megatec-ups (there are: shutdown,',
+    );
+    expect(stdout).toMatch(/announcements\[0\]\.with\[0\]\.end\.args: on: .*boolean.*such as \{"on":false\}/);
+    expect(stdout).toContain('announcements[1].with[0].end.action: must be an action for which twice is once');
+    expect(stdout).toContain('announcements[2]: says nothing in zh');
+    expect(stdout).toContain('power.ups: nmea-gnss has no property onBattery');
+    expect(stdout).toContain('power.cut: nmea-gnss has no action shutdown');
+  });
+
   it('says that a file is not there', () => {
     const { status, stderr } = outpost('check-config', 'none.yaml');
     expect(status).toBe(3);

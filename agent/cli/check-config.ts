@@ -1,5 +1,6 @@
 /** `outpost check-config`: every value and who said it, or everything that is wrong. */
 import { Command } from 'commander';
+import type { LoadOptions, ReadResult } from '#config/load.ts';
 import { exitCodes, print, printJson, printTable } from './output.ts';
 import { deviceSchema } from './running.ts';
 
@@ -28,13 +29,13 @@ export function checkConfigCommand(): Command {
 }
 
 async function checkConfig(file: string | undefined, { profile, json }: Options): Promise<void> {
-  const [{ readConfig, searchedFiles }, { explain }, { problemText }] = await Promise.all([
+  const [{ searchedFiles }, { explain }, { problemText }] = await Promise.all([
     import('#config/load.ts'),
     import('#config/explain.ts'),
     import('#config/problem.ts'),
   ]);
   const schema = await deviceSchema();
-  const result = await readConfig({ file, profile, schema });
+  const result = await readWithFiles({ file, profile, schema });
   const values = result.ok ? explain(result, schema) : [];
   const problems = result.ok ? [] : result.problems;
   if (!result.ok) process.exitCode = exitCodes.config;
@@ -52,6 +53,22 @@ async function checkConfig(file: string | undefined, { profile, json }: Options)
     ...values.map(({ path, value, unit, origin }) => [path, withUnit(value, unit), origin]),
   ]);
   print(`\n${result.file ?? `Defaults alone: there is neither ${searchedFiles.join(' nor ')}`}: it can be used.`);
+}
+
+/** As read, and found wanting too when a file or an action that it names is not there. */
+async function readWithFiles(options: LoadOptions): Promise<ReadResult> {
+  const [{ placed, readConfig }, { fileComplaints }, { deviceComplaints }] = await Promise.all([
+    import('#config/load.ts'),
+    import('./check-files.ts'),
+    import('./check-devices.ts'),
+  ]);
+  const result = await readConfig(options);
+  const complaints = result.ok
+    ? [...(await fileComplaints(result.config)), ...(await deviceComplaints(result.config))]
+    : [];
+  if (!result.ok || complaints.length === 0) return result;
+  const problems = complaints.map((complaint) => placed(complaint, result.originOf(complaint.path)));
+  return { ok: false, file: result.file, problems };
 }
 
 const count = (amount: number, what: string): string => `${amount} ${what}${amount === 1 ? '' : 's'}`;

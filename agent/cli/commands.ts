@@ -20,6 +20,7 @@ import { sinkCommand } from './sink.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
 import { versionText } from './version.ts';
+import { voiceCommand } from './voice.ts';
 
 const exitCodeHelp = `
 Exit codes: 0 done · 1 the answer is no · 2 wrong command line · 3 wrong configuration or input ·
@@ -48,6 +49,7 @@ function program(json: boolean): Command {
     .addCommand(driversCommand())
     .addCommand(statusCommand())
     .addCommand(peripheralsCommand())
+    .addCommand(voiceCommand())
     .addCommand(doctorCommand())
     .addCommand(installCommand())
     .addCommand(uninstallCommand())

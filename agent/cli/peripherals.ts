@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Status } from '#agent/outpost.ts';
 import { exitCodes, print, printJson, printTable } from './output.ts';
-import { deviceSchema } from './running.ts';
+import { type AgentChoice, onAgent, socketOf } from './local-agent.ts';
 
 const examples = `
 Examples:
@@ -12,18 +12,6 @@ Examples:
 
 After an unknown outcome nothing that moves, unlocks, prints, alarms or switches power is done by that device until it is
 resolved: the state is asked first, then a human.`;
-
-interface Choice {
-  readonly config?: string;
-  readonly socket?: string;
-  readonly json?: boolean;
-}
-
-const onAgent = (command: Command): Command =>
-  command
-    .option('-c, --config <file>', 'configuration file of the agent')
-    .option('--socket <path>', 'its local socket, instead of the one of the configuration')
-    .option('--json', 'JSON');
 
 export const peripheralsCommand = (): Command =>
   onAgent(new Command('peripherals').description('devices of the running agent: phase, figures, newest readings'))
@@ -37,7 +25,7 @@ export const peripheralsCommand = (): Command =>
       ).action(resolve),
     );
 
-async function list(choice: Choice): Promise<void> {
+async function list(choice: AgentChoice): Promise<void> {
   const { askStatus } = await import('#agent/console/socket.ts');
   const { peripherals } = (await askStatus(await socketOf(choice))) as Status;
   if (choice.json) {
@@ -54,23 +42,12 @@ async function list(choice: Choice): Promise<void> {
   }
 }
 
-async function resolve(id: string, _choice: Choice, command: Command): Promise<void> {
+async function resolve(id: string, _choice: AgentChoice, command: Command): Promise<void> {
   // the parent knows the same options, and takes those before the word
-  const choice = command.optsWithGlobals<Choice>();
+  const choice = command.optsWithGlobals<AgentChoice>();
   const { askResolve } = await import('#agent/console/socket.ts');
   const resolved = await askResolve(await socketOf(choice), id);
   if (choice.json) printJson({ id, resolved });
   else print(resolved ? `${id} is trusted again.` : `Nothing about ${id} was in doubt.`);
   if (!resolved) process.exitCode = exitCodes.negative;
-}
-
-async function socketOf({ config: file, socket }: Choice): Promise<string> {
-  if (socket !== undefined) return socket;
-  const [{ socketPath }, { loadConfig }, schema] = await Promise.all([
-    import('#agent/console/socket.ts'),
-    import('#config/load.ts'),
-    deviceSchema(),
-  ]);
-  const { config } = await loadConfig({ schema, ...(file === undefined ? {} : { file }) });
-  return socketPath(config.storage.path);
 }

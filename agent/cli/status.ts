@@ -80,6 +80,16 @@ function showPeripherals(peripherals: Status['peripherals']): void {
   ]);
 }
 
+function showVoice({ voice, power }: Status): void {
+  if (!voice && power === undefined) return;
+  print();
+  if (power !== undefined) print(`power ${power}`);
+  if (!voice) return;
+  const muted = voice.mutedUntil === undefined ? '' : `   muted until ${voice.mutedUntil}`;
+  print(`voice ${voice.playing ?? 'quiet'}   waiting ${voice.waiting}, said ${voice.ended.played}${muted}`);
+  if (voice.silent !== undefined) print(`  not heard: ${voice.silent}`);
+}
+
 function show(status: Status): void {
   const { uplink, outbox, events, memory, vision } = status;
   print(
@@ -102,6 +112,7 @@ function show(status: Status): void {
     ]),
   ]);
   showPeripherals(status.peripherals);
+  showVoice(status);
   print();
   printTable([
     ['lane', 'waiting', 'KiB', 'oldest', 'in/s', 'out/s', 'last number'],

@@ -19,6 +19,8 @@ const status: Measured = {
   uptimeMs: 1_500,
   health: { conditions: [] },
   cameras: [],
+  voice: undefined,
+  power: undefined,
   upload: undefined,
   peripherals: [],
   events: { made: 3, waiting: 0, lost: 0 },
@@ -86,6 +88,22 @@ it('leaves out what is not known, and says it when it is', async () => {
   expect(after).toContain('outpost_uplink_in_flight_bytes 0');
   expect(after).toContain('outpost_uplink_last_error_timestamp_seconds{code="broker-closed"} 1795392000');
   expect(after).toContain('outpost_health_condition{code="uplink-down",subject="a\\"b",severity="warning"} 1');
+});
+
+it('says how announcements ended and what the power does, where there are any', async () => {
+  const lines = samples(
+    await metricsText({ ...status, voice: { waiting: 2, ended: { played: 3, silent: 1 }, owed: 1 }, power: 'battery' }),
+  );
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'outpost_voice_waiting 2',
+      'outpost_voice_owed 1',
+      'outpost_voice_announcements_total{ending="played"} 3',
+      'outpost_voice_announcements_total{ending="silent"} 1',
+      'outpost_power_phase{phase="battery"} 1',
+    ]),
+  );
+  expect(samples(await metricsText(status)).join('\n')).not.toMatch(/voice|power/);
 });
 
 it('tells of uploads where there are any', async () => {

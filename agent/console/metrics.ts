@@ -18,6 +18,10 @@ export interface Measured {
     readonly reopened: number;
   }[];
   readonly peripherals: readonly MeasuredPeripheral[];
+  readonly voice:
+    | { readonly waiting: number; readonly ended: Readonly<Record<string, number>>; readonly owed: number }
+    | undefined;
+  readonly power: string | undefined;
   readonly events: { readonly made: number; readonly waiting: number; readonly lost: number };
   readonly outbox: Readonly<Record<Lane, MeasuredLane>>;
   readonly uplink: MeasuredUplink;
@@ -81,6 +85,13 @@ export async function metricsText(status: Measured): Promise<string> {
   if (status.upload) addUpload(metrics, status.upload);
   addCameras(metrics, status.cameras);
   addPeripherals(metrics, status.peripherals);
+  addVoice(metrics, status.voice);
+  metrics.gauge(
+    'outpost_power_phase',
+    'Always 1: mains, battery, ordering, ordered, ending',
+    () => (status.power === undefined ? [] : [{ labels: { phase: status.power }, value: 1 }]),
+    ['phase'],
+  );
   return await metrics.text();
 }
 
@@ -209,6 +220,20 @@ function addPeripherals(metrics: Metrics, peripherals: Measured['peripherals']):
     ['timeouts', 'Requests without an answer', of(({ timeouts }) => timeouts)],
   ];
   for (const [name, help, read] of counters) metrics.counter(`outpost_peripheral_${name}_total`, help, read, labels);
+}
+
+/** Absent while nothing can be said. */
+function addVoice(metrics: Metrics, voice: Measured['voice']): void {
+  if (!voice) return;
+  const { waiting, ended, owed } = voice;
+  metrics.gauge('outpost_voice_waiting', 'Announcements that wait', () => waiting);
+  metrics.gauge('outpost_voice_owed', 'Sirens and strobes that are still to be switched off', () => owed);
+  metrics.counter(
+    'outpost_voice_announcements_total',
+    'Announcements, by how they ended',
+    () => Object.entries(ended).map(([ending, value]) => ({ labels: { ending }, value })),
+    ['ending'],
+  );
 }
 
 const one =

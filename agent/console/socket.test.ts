@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '#agent/testing/eventually.ts';
-import { type Answers, askMetrics, askResolve, askStatus, serveStatus, socketPath } from './socket.ts';
+import { type Answers, askMetrics, askResolve, askStatus, askVoice, serveStatus, socketPath } from './socket.ts';
 
 const answers = (metrics: Answers['metrics'] = async () => await Promise.resolve('outpost_info 1\n')): Answers => ({
   status: () => ({ device: 'robot-07' }),
   metrics,
   resolve: async (peripheral) => await Promise.resolve(peripheral === 'front-door'),
+  voice: (order, argument) => ({ status: `${order} ${argument ?? '-'}` }),
 });
 
 let folder: string;
@@ -31,6 +32,9 @@ describe('the local socket', () => {
     expect(await askMetrics(path)).toBe('outpost_info 1\n');
     expect(await askResolve(path, 'front-door')).toBe(true);
     expect(await askResolve(path, 'other')).toBe(false);
+    expect(await askVoice(path, 'announce', 'leave')).toEqual({ status: 'announce leave' });
+    expect(await askVoice(path, 'mute')).toEqual({ status: 'mute -' });
+    await expect(askVoice(path, 'announce', 'LOUD/../x')).rejects.toMatchObject({ code: 'agent-silent' });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     stop.abort();
     await serving;

@@ -3,7 +3,8 @@
  *
  *   outpost status           --GET /status--.
  *   outpost status --metrics --GET /metrics-+-> {storage.path}/outpost.sock
- *   outpost peripherals resolve ID --POST---'
+ *   outpost peripherals resolve ID --POST---+
+ *   outpost voice announce ID      --POST---'
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
@@ -23,6 +24,16 @@ export interface Answers {
   metrics(): Promise<string>;
   /** A human has looked at the peripheral. @returns false when nothing was in doubt */
   resolve(peripheral: string): Promise<boolean>;
+  /** @param argument id of an announcement, or how long the mute is, ms */
+  voice(order: VoiceOrder, argument: string | undefined): VoiceAnswer;
+}
+
+export const voiceOrders = ['announce', 'mute', 'unmute'] as const;
+export type VoiceOrder = (typeof voiceOrders)[number];
+
+export interface VoiceAnswer {
+  readonly status: string;
+  readonly reason?: string;
 }
 
 /** A service: answers until aborted. Each question asks anew. */
@@ -45,18 +56,25 @@ export async function serveStatus(path: string, answers: Answers, signal: AbortS
 
 async function reply(question: IncomingMessage, answer: ServerResponse, answers: Answers): Promise<void> {
   const found = question.method === 'GET' ? question.url : undefined;
+  const voice =
+    question.method === 'POST'
+      ? /^\/voice\/(announce|mute|unmute)(?:\/([a-z0-9_-]+))?$/.exec(question.url ?? '')
+      : undefined;
   const resolved =
     question.method === 'POST' ? /^\/peripherals\/([a-z0-9_-]+)\/resolve$/.exec(question.url ?? '')?.[1] : undefined;
   try {
     if (found === '/status') end(answer, 200, json, JSON.stringify(answers.status()));
     else if (found === '/metrics') end(answer, 200, prometheus, await answers.metrics());
+    else if (voice) end(answer, 200, json, JSON.stringify(answers.voice(voice[1] as VoiceOrder, voice[2])));
     else if (resolved) end(answer, 200, json, JSON.stringify({ resolved: await answers.resolve(resolved) }));
     else
       end(
         answer,
         404,
         json,
-        JSON.stringify({ error: 'Ask GET /status, GET /metrics or POST /peripherals/ID/resolve.' }),
+        JSON.stringify({
+          error: 'Ask GET /status, GET /metrics, POST /peripherals/ID/resolve or POST /voice/announce/ID.',
+        }),
       );
   } catch (thrown) {
     // told to who asked, who can report it: the agent goes on
@@ -84,6 +102,10 @@ export async function askResolve(path: string, peripheral: string): Promise<bool
   };
   return answer.resolved;
 }
+
+/** @throws OutpostError as `askStatus` */
+export const askVoice = async (path: string, order: VoiceOrder, argument?: string): Promise<VoiceAnswer> =>
+  JSON.parse(await ask(path, `/voice/${[order, argument].filter(Boolean).join('/')}`, 'POST')) as VoiceAnswer;
 
 async function ask(socket: string, path: string, method = 'GET'): Promise<string> {
   return await new Promise((resolve, reject) => {

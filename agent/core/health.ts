@@ -120,6 +120,26 @@ export const healthCodes = {
     severity: 'critical',
     text: 'Look at the device, then say what is so with `outpost peripherals resolve`. Until then it moves, unlocks and prints nothing.',
   },
+  'voice-silent': {
+    title: 'Announcements cannot be heard',
+    severity: 'warning',
+    text: 'Check the sound device, the player (alsa-utils), espeak-ng and the recordings. Everything else goes on.',
+  },
+  'voice-effect': {
+    title: 'A siren or strobe may still be on',
+    severity: 'warning',
+    text: 'It is told to switch off until it says yes. Look at it; after an unknown outcome `outpost peripherals resolve` is needed first.',
+  },
+  'power-ending': {
+    title: 'The battery ends; so does the device',
+    severity: 'critical',
+    text: 'The agent ends in good order, and returns with the mains.',
+  },
+  'power-unordered': {
+    title: 'The power supply was not told to cut its output',
+    severity: 'critical',
+    text: 'It may cut without a return: somebody may have to switch the device on. Look at the power supply.',
+  },
   'uplink-undelivered': {
     title: 'The broker does not take the events',
     severity: 'warning',

@@ -80,6 +80,14 @@ export class AgentProcess implements AsyncDisposable {
     return this.#child.exitCode ?? (this.#child.signalCode as string);
   }
 
+  /** @returns its exit code, once it has ended by itself */
+  async exited(): Promise<number | string> {
+    return await eventually(
+      () => this.#child.exitCode?.toString() ?? this.#child.signalCode ?? undefined,
+      'its end',
+    ).then((code) => (/^\d+$/.test(code) ? Number(code) : code));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
     await rm(this.folder, { recursive: true, force: true });
