@@ -7,7 +7,7 @@ import ReceiptPrinterEncoder from '@point-of-sale/receipt-printer-encoder';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import sharp from '#agent/core/sharp.ts';
-import { describeWith, needsProgram } from '#agent/testing/require.ts';
+import { describeWith, needsProgram, type Requirement } from '#agent/testing/require.ts';
 import { deviceCodec } from './codec.ts';
 import { command, type Command, commandBytes, control } from './commands.ts';
 import { gb18030Of } from './gb18030.ts';
