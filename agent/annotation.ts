@@ -19,9 +19,9 @@ export function boxesOf(event: Event): readonly Sighting[] | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'upload':
     case 'reading':
     case 'peripheral':
-    case 'upload':
       return undefined;
   }
 }
@@ -39,9 +39,9 @@ export function placeOf(event: Event): string | undefined {
     case 'camera':
     case 'dropped':
     case 'media':
+    case 'upload':
     case 'reading':
     case 'peripheral':
-    case 'upload':
       return undefined;
   }
 }

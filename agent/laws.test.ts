@@ -37,8 +37,8 @@ const isTest = ({ path }: Source): boolean =>
   path.startsWith('agent/testing/') ||
   path.startsWith('agent/scenarios/') ||
   path.startsWith('agent/faults/') ||
-  /^drivers\/conformance(\.ts$|\/)/.test(path) ||
   path.startsWith('packaging/binary/') ||
+  /^drivers\/conformance(\.ts$|\/)/.test(path) ||
   path.startsWith('.config/');
 const product = sources.filter((source) => !isTest(source));
 

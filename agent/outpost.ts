@@ -3,7 +3,8 @@
  *
  *   peripherals -> reading rules -.
  *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
- *         -> evidence -> uploads    '-> voice -> peripherals      peripherals -> power -> peripherals, the end
+ *         -> evidence -> uploads -> a server, or the outbox
+ *   events -> voice -> peripherals; peripherals -> power -> peripherals, and the end
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -93,6 +94,10 @@ export interface Status {
 /** Events that wait in memory while the disk refuses. */
 const intakeCapacity = 10_000;
 const lastMomentMs = 1_000;
+/** A store of 2 GiB that was damaged is read through on a slow card. */
+const openingLimitMs = 600_000;
+/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
+const childLimitMs = 90_000;
 const tickMs = 1_000;
 
 /** What is open before the agent is made. */
@@ -102,10 +107,6 @@ interface Opened {
   readonly evidence: Evidence | undefined;
   readonly doubts: Doubts;
 }
-/** A store of 2 GiB that was damaged is read through on a slow card. */
-const openingLimitMs = 600_000;
-/** The agent itself ends a child that is silent for 30 s; longer than this means that it could not. */
-const childLimitMs = 90_000;
 
 const unhurried = new AbortController().signal;
 
@@ -160,6 +161,12 @@ export class Outpost implements AsyncDisposable {
       random,
       log,
     });
+    const line = (): Uplink['status']['rate'] => {
+      const { connected, rate } = this.#uplink.status;
+      return connected ? rate : undefined;
+    };
+    this.#pace = new Pace({ clock, line });
+    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     const run = `${outbox.epoch.slice(0, 8)}-${outbox.boot}`;
     this.#readingRules = compileReadingRules(config, { run, timeZone: config.device.timeZone });
     this.#readingState = this.#readingRules.initial();
@@ -188,12 +195,6 @@ export class Outpost implements AsyncDisposable {
       isWithin: (window) => compileSchedule([window], config.device.timeZone),
     });
     this.#power = this.#powerOf(options, health);
-    const line = (): Uplink['status']['rate'] => {
-      const { connected, rate } = this.#uplink.status;
-      return connected ? rate : undefined;
-    };
-    this.#pace = new Pace({ clock, line });
-    this.#uploads = evidence && config.evidence.upload ? this.#makeUploads(evidence) : undefined;
     this.#sight = new Sight({
       config,
       model: options.model,
@@ -315,6 +316,32 @@ export class Outpost implements AsyncDisposable {
     };
   }
 
+  #watchdog(): Service {
+    const { clock, config, log, manager } = this.#options;
+    if (!manager) return unwatched;
+    const outbox = this.#outbox;
+    const organs: readonly Organ[] = [
+      { name: 'outbox writer', silentMs: () => outbox.silence.answerMs, ask: () => outbox.ask() },
+      { name: 'outbox opening', silentMs: () => outbox.silence.openingMs, limitMs: openingLimitMs },
+      { name: 'inference child', silentMs: () => this.#sight.silentMs, limitMs: childLimitMs },
+    ];
+    const isReady = async (): Promise<boolean> =>
+      await askStatus(socketPath(config.storage.path)).then(
+        () => true,
+        () => false,
+      );
+    return watchdogService({ manager, organs, isReady, status: () => this.#oneLine(), clock, log });
+  }
+
+  /** For `systemctl status`. */
+  #oneLine(): string {
+    const cameras = this.#sight.cameras();
+    const open = cameras.filter(({ state }) => state === 'open').length;
+    const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
+    const line = this.#uplink.status.connected ? 'connected' : 'no line';
+    return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
+  }
+
   /** Reading rules wait for their hold by the clock as well: a device may tell changes alone. */
   #peripheralServices(): readonly Service[] {
     if (this.#options.config.peripherals.length === 0) return [];
@@ -359,32 +386,6 @@ export class Outpost implements AsyncDisposable {
   #now(): { readonly wallMs: number; readonly monoMs: number } {
     const { clock } = this.#options;
     return { wallMs: clock.wallMs(), monoMs: clock.monoMs() };
-  }
-
-  #watchdog(): Service {
-    const { clock, config, log, manager } = this.#options;
-    if (!manager) return unwatched;
-    const outbox = this.#outbox;
-    const organs: readonly Organ[] = [
-      { name: 'outbox writer', silentMs: () => outbox.silence.answerMs, ask: () => outbox.ask() },
-      { name: 'outbox opening', silentMs: () => outbox.silence.openingMs, limitMs: openingLimitMs },
-      { name: 'inference child', silentMs: () => this.#sight.silentMs, limitMs: childLimitMs },
-    ];
-    const isReady = async (): Promise<boolean> =>
-      await askStatus(socketPath(config.storage.path)).then(
-        () => true,
-        () => false,
-      );
-    return watchdogService({ manager, organs, isReady, status: () => this.#oneLine(), clock, log });
-  }
-
-  /** For `systemctl status`. */
-  #oneLine(): string {
-    const cameras = this.#sight.cameras();
-    const open = cameras.filter(({ state }) => state === 'open').length;
-    const conditions = this.#health.entries().map(({ title }) => title.toLowerCase());
-    const line = this.#uplink.status.connected ? 'connected' : 'no line';
-    return [`${open} of ${cameras.length} cameras`, line, ...new Set(conditions)].join('; ');
   }
 
   /** What metrics need is loaded when somebody asks for them. */

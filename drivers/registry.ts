@@ -21,6 +21,26 @@ const entries = {
     options: async () => (await import('./nmea-gnss/manifest.ts')).options,
     load: async () => sealed((await import('./nmea-gnss/driver.ts')).driver),
   },
+  'mavlink-base': {
+    title: 'Robot bases, MAVLink 2 (ArduPilot Rover, PX4)',
+    options: async () => (await import('./mavlink-base/manifest.ts')).options,
+    load: async () => sealed((await import('./mavlink-base/driver.ts')).driver),
+  },
+  'pan-tilt': {
+    title: 'Pan and tilt heads, Pelco-D and VISCA',
+    options: async () => (await import('./pan-tilt/manifest.ts')).options,
+    load: async () => sealed((await import('./pan-tilt/driver.ts')).driver),
+  },
+  'osdp-reader': {
+    title: 'Card readers, OSDP with secure channel',
+    options: async () => (await import('./osdp-reader/manifest.ts')).options,
+    load: async () => sealed((await import('./osdp-reader/driver.ts')).driver),
+  },
+  'sdt-id-reader': {
+    title: 'Resident identity card readers, SDT',
+    options: async () => (await import('./sdt-id-reader/manifest.ts')).options,
+    load: async () => sealed((await import('./sdt-id-reader/driver.ts')).driver),
+  },
   'modbus-rtu': {
     title: 'Modbus RTU by a register map: relays, locks, sirens, sensors',
     options: async () => (await import('./modbus-rtu/manifest.ts')).options,

@@ -23,7 +23,7 @@ export interface Asset {
 }
 
 /** What of the repository ships: found at run time by `assetPath`, under the same path. */
-const shipped = [
+const shippedFiles = [
   { folder: 'models', file: /^[^/]+\/(manifest\.json|labels[^/]*|golden\/street\.json)$|^golden\/street\.jpg$/ },
   { folder: 'config', file: /^(profiles\/[^/]+\.ya?ml|outpost\.schema\.json)$/ },
   { folder: 'drivers', file: /^template\// },
@@ -32,7 +32,7 @@ const shipped = [
 
 export async function repositoryAssets(repository: string): Promise<Asset[]> {
   const found = await Promise.all(
-    shipped.map(async ({ folder, file }) => {
+    shippedFiles.map(async ({ folder, file }) => {
       const base = join(repository, folder);
       const names = folder === '.' ? await readdir(base) : await listBelow(base);
       return Promise.all(

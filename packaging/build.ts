@@ -25,6 +25,7 @@ import { makeExecutable } from './executable.ts';
 import { type FolderOf, filesOf, nativeAddons } from './natives.ts';
 import { writeNotices } from './notices.ts';
 import { gatherPackages } from './gather.ts';
+import { buildNotify } from './notify/build.ts';
 import { buildCache, lockedPackage } from './registry.ts';
 import { writeSbom } from './sbom.ts';
 import { type Target, chooseTargets, nodeVersion } from './targets.ts';
@@ -101,6 +102,7 @@ async function make(target: Target, { out, cache, level, weights }: Settings, wo
     { path: noticesFile, bytes: Buffer.from(notices) },
     model,
     ...natives,
+    await notifyAsset(target),
     ...(await repositoryAssets(repository)),
   ];
   const content = await contentOf(target, assets, components);
@@ -119,6 +121,14 @@ async function make(target: Target, { out, cache, level, weights }: Settings, wo
   await writeFile(join(out, `${name}.cdx.json`), sbom);
   await writeFile(join(out, noticesFile), notices);
   report(assets, packed, executable.length, join(out, name), sha256);
+}
+
+/** Ours, so it is no work of others. @throws OutpostError `package-failed`, `package-elf` */
+async function notifyAsset(target: Target): Promise<Asset> {
+  const path = 'natives/notify.node';
+  const bytes = await readFile(buildNotify(target.arch));
+  checkElf(path, bytes, target);
+  return { path, bytes };
 }
 
 /** What compresses first comes first, otherwise. */

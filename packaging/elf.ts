@@ -49,8 +49,9 @@ export function readElf(file: Uint8Array): ElfNeeds {
   if (!symbols) throw new RangeError('It has no table of dynamic symbols.');
   const needed = readNeeded(sections);
   const found: NeededSymbol[] = [];
-  for (let index = 0; versions && index * 2 < versions.bytes.length; index += 1) {
-    const version = needed.get(versions.bytes.readUInt16LE(index * 2) & 0x7fff);
+  const indices = versions?.bytes ?? Buffer.alloc(0);
+  for (let index = 0; index * 2 < indices.length; index += 1) {
+    const version = needed.get(indices.readUInt16LE(index * 2) & 0x7fff);
     if (version === undefined) continue;
     const symbol = nameAt(sections[symbols.link], symbols.bytes.readUInt32LE(index * symbolBytes));
     found.push({ symbol, ...version });

@@ -19,9 +19,9 @@ Examples:
   outpost bench outbox
   outpost bench outbox --only single,producers --folder /var/lib/outpost    on the disk that the agent will use
   outpost bench sink
-  outpost bench serial                       needs a C compiler
   outpost bench fleet --devices 200
   outpost bench binary --video vtest.avi     the binaries in dist/
+  outpost bench serial                       needs a C compiler
   outpost bench memory --video vtest.avi --minutes 10`;
 
 export const benchCommand = (): Command =>
@@ -72,20 +72,6 @@ export const benchCommand = (): Command =>
         }),
     )
     .addCommand(
-      new Command('serial')
-        .description(
-          'drivers over pseudo terminals: round trip, throughput, eight ports, garbage; beside a program in C',
-        )
-        .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
-        .option('--garbage <MiB>', 'random bytes through each driver’s codec', '1024')
-        .option('--seconds <s>', 'how long eight ports are listened to', '10')
-        .option('--json', 'one JSON array')
-        .action(async (options: SerialBenchOptions) => {
-          const { benchSerial } = await import('./bench-serial.ts');
-          show(await benchSerial(options), options.json ?? false);
-        }),
-    )
-    .addCommand(
       new Command('fleet')
         .description('devices and events that one core carries, against mosquitto, which takes them')
         .option('--devices <n>', 'devices of one event a second; a tenth of them send 500 a second', '100')
@@ -108,6 +94,20 @@ export const benchCommand = (): Command =>
         .action(async (options: BinaryBenchOptions) => {
           const { benchBinary } = await import('./bench-binary.ts');
           show(await benchBinary(options), options.json ?? false);
+        }),
+    )
+    .addCommand(
+      new Command('serial')
+        .description(
+          'drivers over pseudo terminals: round trip, throughput, eight ports, garbage; beside a program in C',
+        )
+        .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
+        .option('--garbage <MiB>', 'random bytes through each driver’s codec', '1024')
+        .option('--seconds <s>', 'how long eight ports are listened to', '10')
+        .option('--json', 'one JSON array')
+        .action(async (options: SerialBenchOptions) => {
+          const { benchSerial } = await import('./bench-serial.ts');
+          show(await benchSerial(options), options.json ?? false);
         }),
     )
     .addCommand(

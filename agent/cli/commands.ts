@@ -35,6 +35,8 @@ function inherit(parent: Command): Command {
 /** @param json for what is answered while the words are still read */
 function program(json: boolean): Command {
   const root = new Command('outpost')
+    // so that a command with commands of its own leaves them their options
+    .enablePositionalOptions()
     .description('Watches cameras on the device, and tells what matters upstream, losing nothing.')
     .option('-V, --version', 'version, commit and hashes of what is inside; with --json for scripts')
     .showHelpAfterError('(run with --help for examples)')

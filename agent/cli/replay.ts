@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import type { ReplayedFrame, ReplaySource } from '#agent/replay.ts';
 import type { CameraConfig, Config } from '#config/schema.ts';
 import { note, printJson } from './output.ts';
-import { modelOf, untilStopped } from './running.ts';
+import { deviceSchema, modelOf, untilStopped } from './running.ts';
 
 const examples = `
 Examples:
@@ -123,7 +123,11 @@ function count(counts: Counts, { tracked, events }: ReplayedFrame): void {
 async function sceneOf(options: ReplayOptions): Promise<{ config: Config; camera: CameraConfig }> {
   const { loadConfig } = await import('#config/load.ts');
   const { OutpostError } = await import('#agent/core/errors.ts');
-  const { config } = await loadConfig(options.config === undefined ? { search: [] } : { file: options.config });
+  const schema = await deviceSchema();
+  const { config } = await loadConfig({
+    schema,
+    ...(options.config === undefined ? { search: [] } : { file: options.config }),
+  });
   const cameraId = options.camera ?? config.cameras[0]?.id;
   const found = config.cameras.find(({ id }) => id === cameraId);
   if (options.camera && !found) {

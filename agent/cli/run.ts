@@ -4,7 +4,7 @@ import { toOutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { ServiceManager, ServiceRequest } from '#agent/core/notify.ts';
 import type { Model } from '#models/model.ts';
-import { endInTime, modelOf, untilStopped } from './running.ts';
+import { deviceSchema, endInTime, modelOf, untilStopped } from './running.ts';
 
 const examples = `
 Examples:
@@ -39,7 +39,7 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   const child = held.use(new WaitingChild());
   const { findConfig, identify, makeStorage, sayWhatIsMissing, writeStarter } = await import('./first-start.ts');
   const folders = serviceFolders();
-  const found = await findConfig({ file, profile, folders });
+  const found = await findConfig({ file, profile, folders, schema: await deviceSchema() });
   if (!found.config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
   let model: Promise<Model> | undefined = modelOf(found.config, undefined);
   // What it throws is thrown where it is used.

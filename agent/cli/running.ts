@@ -18,15 +18,6 @@ export function untilStopped(): AbortController {
   return stop;
 }
 
-/** The schema with every driver's options: the one place where the two meet. */
-export async function deviceSchema(): Promise<ConfigSchema> {
-  const [{ buildSchema }, { driverOptions }] = await Promise.all([
-    import('#config/schema.ts'),
-    import('#drivers/registry.ts'),
-  ]);
-  return buildSchema({ drivers: await driverOptions() });
-}
-
 /** Five seconds after it was told to, a program has ended: what it waits for then will not come. */
 const endLimitMs = 4_800;
 
@@ -48,6 +39,15 @@ export function endInTime(stopping: AbortSignal, clock: Clock, log: Log): Dispos
       ended.abort();
     },
   };
+}
+
+/** The schema with every driver's options: the one place where the two meet. */
+export async function deviceSchema(): Promise<ConfigSchema> {
+  const [{ buildSchema }, { driverOptions }] = await Promise.all([
+    import('#config/schema.ts'),
+    import('#drivers/registry.ts'),
+  ]);
+  return buildSchema({ drivers: await driverOptions() });
 }
 
 export async function modelOf(config: Config, named: string | undefined): Promise<Model> {

@@ -59,6 +59,8 @@ Drivers are those of \`outpost drivers list\`. Faults: ${faultNames.join(', ')}.
 
 export const simulateCommand = (): Command =>
   new Command('simulate')
+    // what stands behind `fleet` is meant for it
+    .enablePositionalOptions()
     .description('what is not there: a device on a serial port, or a fleet of agents')
     .argument('[driver]', 'of `outpost drivers list`')
     .option('-p, --port <port>', 'path of a link to make, a serial port that is there, or tcp://HOST:PORT')

@@ -44,7 +44,8 @@ async function run({ config: file, socket, metrics, json }: StatusOptions): Prom
 
 async function storagePath(file: string | undefined): Promise<string> {
   const { loadConfig } = await import('#config/load.ts');
-  const { config } = await loadConfig(file ? { file } : {});
+  const { deviceSchema } = await import('./running.ts');
+  const { config } = await loadConfig({ schema: await deviceSchema(), ...(file ? { file } : {}) });
   return config.storage.path;
 }
 
@@ -54,6 +55,11 @@ const custodyText = ({ custody, acks }: Status['uplink']): string =>
   acks
     ? `${custody}   acknowledgements ${acks.accepted}, refused ${acks.refused}, last ${acks.lastAt ?? 'none'}`
     : `${custody}   events leave the device on the broker’s word (uplink.consumers is empty)`;
+
+function uploadText({ due, sent, givenUp, failures, lastError }: NonNullable<Status['upload']>): string {
+  const text = `pictures sent ${sent}, due ${due}, given up ${givenUp}, failed tries ${failures}`;
+  return lastError ? `${text}   last error ${lastError.at} [${lastError.code}] ${lastError.message}` : text;
+}
 
 function showPeripherals(peripherals: Status['peripherals']): void {
   if (peripherals.length === 0) return;
@@ -82,11 +88,6 @@ function showVoice({ voice, power }: Status): void {
   const muted = voice.mutedUntil === undefined ? '' : `   muted until ${voice.mutedUntil}`;
   print(`voice ${voice.playing ?? 'quiet'}   waiting ${voice.waiting}, said ${voice.ended.played}${muted}`);
   if (voice.silent !== undefined) print(`  not heard: ${voice.silent}`);
-}
-
-function uploadText({ due, sent, givenUp, failures, lastError }: NonNullable<Status['upload']>): string {
-  const text = `pictures sent ${sent}, due ${due}, given up ${givenUp}, failed tries ${failures}`;
-  return lastError ? `${text}   last error ${lastError.at} [${lastError.code}] ${lastError.message}` : text;
 }
 
 function show(status: Status): void {

@@ -19,10 +19,10 @@ const status: Measured = {
   uptimeMs: 1_500,
   health: { conditions: [] },
   cameras: [],
+  upload: undefined,
   peripherals: [],
   voice: undefined,
   power: undefined,
-  upload: undefined,
   events: { made: 3, waiting: 0, lost: 0 },
   outbox: {
     ...outbox,
@@ -90,22 +90,6 @@ it('leaves out what is not known, and says it when it is', async () => {
   expect(after).toContain('outpost_health_condition{code="uplink-down",subject="a\\"b",severity="warning"} 1');
 });
 
-it('says how announcements ended and what the power does, where there are any', async () => {
-  const lines = samples(
-    await metricsText({ ...status, voice: { waiting: 2, ended: { played: 3, silent: 1 }, owed: 1 }, power: 'battery' }),
-  );
-  expect(lines).toEqual(
-    expect.arrayContaining([
-      'outpost_voice_waiting 2',
-      'outpost_voice_owed 1',
-      'outpost_voice_announcements_total{ending="played"} 3',
-      'outpost_voice_announcements_total{ending="silent"} 1',
-      'outpost_power_phase{phase="battery"} 1',
-    ]),
-  );
-  expect(samples(await metricsText(status)).join('\n')).not.toMatch(/voice|power/);
-});
-
 it('tells of uploads where there are any', async () => {
   expect((await metricsText(status)).includes('outpost_upload')).toBe(false);
   const upload = { due: 2, sent: 5, sentBytes: 900, givenUp: 1, failures: 3, bytesPerSecond: 65_536 };
@@ -121,4 +105,20 @@ it('tells of uploads where there are any', async () => {
       'outpost_upload_last_error_timestamp_seconds{code="upload-tls"} 1795392000',
     ]),
   );
+});
+
+it('says how announcements ended and what the power does, where there are any', async () => {
+  const lines = samples(
+    await metricsText({ ...status, voice: { waiting: 2, ended: { played: 3, silent: 1 }, owed: 1 }, power: 'battery' }),
+  );
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'outpost_voice_waiting 2',
+      'outpost_voice_owed 1',
+      'outpost_voice_announcements_total{ending="played"} 3',
+      'outpost_voice_announcements_total{ending="silent"} 1',
+      'outpost_power_phase{phase="battery"} 1',
+    ]),
+  );
+  expect(samples(await metricsText(status)).join('\n')).not.toMatch(/voice|power/);
 });

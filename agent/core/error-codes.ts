@@ -517,6 +517,11 @@ export const errorCodes = {
     title: 'A device has fallen silent.',
     hint: 'Check its power and its cable. The port is opened again by itself.',
   },
+  'reader-channel': {
+    kind: 'config',
+    title: 'A reader and we find no secure channel; it is not used in the clear.',
+    hint: 'Check that `key` is the one that the reader was given; a new reader gets it with `channel: installation` and the action installKey.',
+  },
   'driver-options': {
     kind: 'config',
     title: 'The options of a driver are wrong.',

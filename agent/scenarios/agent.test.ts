@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { checkEvent } from '#agent/domain/catalogue.ts';
 import { openBroker, type ReceivedEvent } from '#agent/cli/demo-broker.ts';
+import type { Status } from '#agent/outpost.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { needsTestedProgram } from '#agent/testing/program.ts';
 import { describeWith, needsData } from '#agent/testing/require.ts';
@@ -43,6 +44,10 @@ const config = (more: ConfigInput = {}): ConfigInput => ({
   ...more,
 });
 
+/** A machine that is slower than the camera says so, which is no trouble. */
+const troubles = ({ health }: Status): Status['health']['conditions'] =>
+  health.conditions.filter(({ severity }) => severity !== 'info');
+
 /** Every sequence number of every lane and epoch, and what is missing below the highest. */
 function gaps(events: readonly ReceivedEvent[]): readonly string[] {
   const lanes = new Map<string, Set<number>>();
@@ -70,7 +75,7 @@ describeWith(
       expect(received.map((event) => checkEvent(event)).filter((problem) => problem !== undefined)).toEqual([]);
       expect(received.some(({ type }) => type === 'outpost.intrusion.start')).toBe(true);
       expect(status.uplink).toMatchObject({ connected: true, protocol: '3.1.1' });
-      expect(status.health.worst).toBe('ok');
+      expect(troubles(status)).toEqual([]);
       const pictures = await readdir(join(agent.folder, 'evidence'));
       const [picture] = pictures.filter((name) => name.endsWith('.jpg'));
       expect((await readFile(join(agent.folder, 'evidence', picture as string))).subarray(0, 3)).toEqual(
@@ -128,7 +133,7 @@ describeWith(
         'a new child that sees',
       );
       expect(after.pid).toBe(before.pid);
-      await agent.until(({ health }) => health.worst === 'ok', 'good health');
+      await agent.until((status) => troubles(status).length === 0, 'good health');
     });
 
     it('killed with -9 in the middle of it, leaves no child behind, and loses nothing that was written', async () => {
@@ -159,7 +164,7 @@ describeWith(
           now.events.made > 1,
         'one down, the other telling',
       );
-      expect(status.health.conditions).toMatchObject([{ code: 'camera-down', subject: 'camera/gone' }]);
+      expect(troubles(status)).toMatchObject([{ code: 'camera-down', subject: 'camera/gone' }]);
       expect(status.cameras.find(({ id }) => id === 'front')?.state).toBe('open');
       expect(JSON.stringify(status) + agent.log).not.toContain('s3cret');
     });

@@ -133,6 +133,18 @@ describeWith('what is inside', [needsTestedProgram], () => {
     expect(table).toContain(`commit ${about.commit}`);
   });
 
+  test('holds no private key', async () => {
+    const cache = emptyFolder();
+    await run(binary, ['check-config', '--profile', 'station'], cache, { XDG_CACHE_HOME: cache });
+    const unpacked = readdirSync(cache, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    const files = [binary, ...unpacked.map(({ parentPath, name }) => join(parentPath, name))];
+    // Libraries hold the words around a key, to write and to find one.
+    const key = /-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{40}/;
+    const holding = files.filter((file) => key.test(readFileSync(file, 'latin1')));
+    expect(holding).toEqual([]);
+    expect(key.test(`-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n`)).toBe(true);
+  });
+
   test('`licenses` names everything of the bill of materials, and nothing that only serves development', async () => {
     const { stdout } = await run(binary, ['licenses'], repository);
     expect(stdout.trimEnd()).toBe(readFileSync(join(testFolder, 'THIRD-PARTY-NOTICES'), 'utf8').trimEnd());
