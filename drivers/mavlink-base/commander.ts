@@ -11,6 +11,9 @@ import { toWire } from './route.ts';
 /** Between two words of a command that is in progress, ms. */
 const progressMs = 3_000;
 
+/** After which a late acknowledgement does not come any more, ms. */
+const lateMs = 300;
+
 export class Commander {
   readonly #exchange: Exchange;
   readonly #picture: Picture;
@@ -60,6 +63,8 @@ export class Commander {
         ack.command === command && (ack.target_system === 0 || ack.target_system === this.#ourSystem),
     };
     const first = await this.#exchange.request(message, answers, signal);
+    // an acknowledgement has no number: a late one is let pass here, so that it is none to the next
+    if (first.is === 'timeout') await this.#exchange.hear(answers, lateMs, signal);
     if (first.is !== 'answered') return outcomeOf(first, () => true);
     let result: number | undefined = fieldsOf(first.message, 'COMMAND_ACK')?.result;
     // a command in progress says so again and again; the caller's deadline ends what never ends
