@@ -18,7 +18,7 @@ import { resolveModel } from '#models/registry.ts';
 import { type Asset, compress, describe, levels, modelAsset, nativeAssets, repositoryAssets } from './assets.ts';
 import { type Bundle, bundle } from './bundle.ts';
 import { commitOf } from './commit.ts';
-import { type Component, contentFile, modelComponent, packageComponent, packageOf } from './components.ts';
+import { type Component, contentFile, modelComponent, packageComponent, packageOf, onceEach } from './components.ts';
 import { type Content, bundleFile, contentAsset, noticesFile } from './content.ts';
 import { checkElf } from './elf.ts';
 import { makeExecutable } from './executable.ts';
@@ -119,7 +119,7 @@ async function make(target: Target, { out, cache, level, weights }: Settings, wo
   const sha256 = hash('sha256', executable);
   const sbom = writeSbom({ about: content.about, components, files: content.files, sha256 });
   await writeFile(join(out, `${name}.cdx.json`), sbom);
-  await writeFile(join(out, noticesFile), notices);
+  await writeFile(join(out, `${name}.notices.txt`), notices);
   report(assets, packed, executable.length, join(out, name), sha256);
 }
 
@@ -189,7 +189,7 @@ async function componentsOf(
   const weights = await modelComponent(join(repository, 'models', defaultModel), [
     contentFile(model.path, model.bytes),
   ]);
-  return [...(await Promise.all(packages)), node, weights];
+  return [...onceEach(await Promise.all(packages)), node, weights];
 }
 
 function report(

