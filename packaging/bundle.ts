@@ -30,6 +30,8 @@ export async function bundle(
     format: 'cjs',
     platform: 'node',
     target: 'node24',
+    // The loader runs the text as a script of its own, in which `import()` has nobody to ask: each becomes a `require`.
+    supported: { 'dynamic-import': false },
     minifyWhitespace: true,
     minifySyntax: true,
     keepNames: true,
