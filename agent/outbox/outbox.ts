@@ -394,7 +394,8 @@ class DurableOutbox implements Outbox {
     const isMixed = this.#appends.some(({ alarms }) => alarms === 'some');
     if (isMixed) return this.#takeAppends();
     const taken = this.#appends.filter(({ alarms }) => alarms === 'all').slice(0, mostEventsAJob);
-    this.#appends = this.#appends.filter((append) => !taken.includes(append));
+    const isTaken = new Set(taken);
+    this.#appends = this.#appends.filter((append) => !isTaken.has(append));
     this.#waitingEvents -= taken.reduce((sum, { request }) => sum + request.length, 0);
     return taken;
   }
