@@ -1,16 +1,10 @@
 /** The driver asks modbus-serial's server, another implementation for Node. */
 import ModbusRTU from 'modbus-serial';
 import { expect, it } from 'vitest';
-import { silentLog } from '#agent/core/log.ts';
-import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
-import { Bus } from '../bus.ts';
 import { openCable } from '../conformance/cable.ts';
-import { clock } from '../conformance/rig.ts';
-import { sealed } from '../driver.ts';
-import { openPeripheral, openPort } from '../open.ts';
-import { Session } from '../session.ts';
 import { driver } from './driver.ts';
+import { withSession } from './test-rig.ts';
 
 describeWith('the driver asks modbus-serial', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
   it('reads and writes, a device by its unit', async () => {
@@ -38,26 +32,12 @@ describeWith('the driver asks modbus-serial', [needsProgram('perl'), needsProgra
           { name: 'setLamp', point: 'lamp', safety: 'light' },
         ],
       });
-      await using transport = await openPort(
-        { is: 'path', path: cable.paths[1] },
-        driver.manifest(options).line,
-        clock,
-      );
-      using opened = openPeripheral({
-        driver: sealed(driver),
-        options,
-        bus: new Bus(transport, clock),
-        clock,
-        log: silentLog,
-        line: { answerMs: 2_000 },
+      await withSession(cable.paths[1], options, async (session, signal) => {
+        expect((await session.read('level', signal))?.value).toBe(42);
+        expect(await session.command('setLevel', { value: 100 }, signal)).toEqual({ status: 'acknowledged' });
+        expect(await session.command('setLamp', { value: true }, signal)).toEqual({ status: 'acknowledged' });
+        expect([holding.get(4), coils.get(1)]).toEqual([50, true]);
       });
-      const session = new Session({ opened, id: 'peer', clock });
-      const { signal } = new AbortController();
-      await eventually(async () => await session.open(signal).catch(() => undefined), 'the server answers', 60_000);
-      expect((await session.read('level', signal))?.value).toBe(42);
-      expect(await session.command('setLevel', { value: 100 }, signal)).toEqual({ status: 'acknowledged' });
-      expect(await session.command('setLamp', { value: true }, signal)).toEqual({ status: 'acknowledged' });
-      expect([holding.get(4), coils.get(1)]).toEqual([50, true]);
     } finally {
       await new Promise<void>((resolve) => server.close(() => resolve()));
     }

@@ -3,19 +3,15 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { silentLog } from '#agent/core/log.ts';
 import { seededRandom } from '#agent/core/random.ts';
-import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsProgram, type Requirement } from '#agent/testing/require.ts';
-import { Bus } from '../bus.ts';
 import { openCable } from '../conformance/cable.ts';
 import { clock } from '../conformance/rig.ts';
 import { sealed } from '../driver.ts';
-import { openPeripheral, openPort } from '../open.ts';
 import { openPty } from '../pty.ts';
-import { Session } from '../session.ts';
 import { simulate } from '../simulator.ts';
 import { driver } from './driver.ts';
+import { withSession } from './test-rig.ts';
 
 const terminals = [needsProgram('perl'), needsProgram('stty', 'coreutils')];
 const python = '/usr/bin/python3';
@@ -92,32 +88,18 @@ describeWith('the driver asks pymodbus', [needsPymodbus, ...terminals], () => {
     const child = spawn(python, ['-c', server, cable.paths[0]], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       await once(child.stdout, 'data');
-      await using transport = await openPort(
-        { is: 'path', path: cable.paths[1] },
-        driver.manifest(options).line,
-        clock,
-      );
-      using opened = openPeripheral({
-        driver: sealed(driver),
-        options,
-        bus: new Bus(transport, clock),
-        clock,
-        log: silentLog,
-        line: { answerMs: 2_000 },
+      await withSession(cable.paths[1], options, async (session, signal) => {
+        const read = async (name: string) => (await session.read(name, signal))?.value;
+        expect([await read('wide'), await read('level'), await read('lamp'), await read('door')]).toEqual([
+          123_456_789,
+          -20,
+          false,
+          true,
+        ]);
+        expect(await session.command('setWide', { value: 987_654_321 }, signal)).toEqual({ status: 'acknowledged' });
+        expect(await session.command('setLamp', { value: true }, signal)).toEqual({ status: 'acknowledged' });
+        expect([await read('wide'), await read('lamp')]).toEqual([987_654_321, true]);
       });
-      const session = new Session({ opened, id: 'peer', clock });
-      const { signal } = new AbortController();
-      await eventually(async () => await session.open(signal).catch(() => undefined), 'the server answers', 60_000);
-      const read = async (name: string) => (await session.read(name, signal))?.value;
-      expect([await read('wide'), await read('level'), await read('lamp'), await read('door')]).toEqual([
-        123_456_789,
-        -20,
-        false,
-        true,
-      ]);
-      expect(await session.command('setWide', { value: 987_654_321 }, signal)).toEqual({ status: 'acknowledged' });
-      expect(await session.command('setLamp', { value: true }, signal)).toEqual({ status: 'acknowledged' });
-      expect([await read('wide'), await read('lamp')]).toEqual([987_654_321, true]);
     } finally {
       child.kill('SIGKILL');
       await once(child, 'exit');

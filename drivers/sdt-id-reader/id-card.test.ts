@@ -217,6 +217,9 @@ function stubborn(): { readonly simulator: Simulator<Response, Command>; lift():
   };
 }
 
+/** Some polls long: that nothing happens has no moment at which it could be seen. */
+const ofNoEffect = async (): Promise<void> => await new Promise((resolve) => setTimeout(resolve, 250));
+
 describe('a desk', () => {
   it('is not looked at until somebody waits, and then for one card', async () => {
     await using rig = rigOf();
@@ -224,7 +227,7 @@ describe('a desk', () => {
     rig.simulator.provoke?.('card');
     await eventually(() => seen.length >= 2, 'state and waiting');
     const asked = rig.received.length;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await ofNoEffect();
     expect(rig.received).toHaveLength(asked);
     expect(await command('awaitCard', { seconds: 300 })).toEqual({ status: 'acknowledged' });
     await eventually(() => events().includes('card'), 'the card');
@@ -233,7 +236,7 @@ describe('a desk', () => {
       'no more',
     );
     rig.simulator.provoke?.('card');
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await ofNoEffect();
     expect(rig.simulator.state).toMatchObject({ reads: 1 });
     expect(events()).toEqual(['card']);
   });
@@ -247,7 +250,7 @@ describe('a desk', () => {
     await command('cancel');
     await eventually(() => seen.at(-1)?.is === 'reading', 'no more waiting');
     rig.simulator.provoke?.('card');
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await ofNoEffect();
     expect(events()).toEqual(['timeUp']);
   });
 
