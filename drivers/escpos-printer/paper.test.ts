@@ -1,13 +1,14 @@
 /** What stands on the paper, looked at as a picture: by a bar code reader, dot by dot, and as other programs print it. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ReceiptPrinterEncoder from '@point-of-sale/receipt-printer-encoder';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import sharp from '#agent/core/sharp.ts';
-import { describeWith, needsProgram, type Requirement } from '#agent/testing/require.ts';
+import { describeWith, needsProgram, needsData, type Requirement } from '#agent/testing/require.ts';
+import { testData } from '#agent/testing/testdata.ts';
 import { deviceCodec } from './codec.ts';
 import { command, type Command, commandBytes, control } from './commands.ts';
 import { gb18030Of } from './gb18030.ts';
@@ -278,5 +279,38 @@ describe('whatever a program says', () => {
     paper.apply(command('GS (', 0x4c, 12, 0, 48, 112, 48, 1, 1, 49, 0xff, 0xff, 0xff, 0xff, 0x80, 0x80));
     paper.apply(command('GS (', 0x4c, 2, 0, 48, 50));
     expect(paper.height).toBe(0);
+  });
+});
+
+describeWith('a real receipt', [needsData('escpos', 'receipt-with-logo.bin')], () => {
+  /** As esc2text of escpos-tools, where it comes from, prints it; without empty lines and blanks at the ends. */
+  const known = [
+    'ExampleMart Ltd.',
+    'Shop No. 42.',
+    'SALES INVOICE',
+    '$',
+    'Example item #1                             4.00',
+    'Another thing                               3.50',
+    'Something else                              1.00',
+    'A final item                                4.45',
+    'Subtotal                                   12.95',
+    'A local tax                                 1.30',
+    'Total            $ 14.25',
+    'Thank you for shopping at ExampleMart',
+    'For trading hours, please visit example.com',
+    'Monday 6th of April 2015 02:56:25 PM',
+  ];
+
+  it('is read whole: text, logo in the middle, cut', async () => {
+    const paper = printed(await readFile(testData('escpos', 'receipt-with-logo.bin')));
+    const lines = paper.text.split('\n').map((line) => line.trim());
+    expect(lines.filter((line) => line !== '')).toEqual(known);
+    expect(paper.cuts).toBe(1);
+    const logo = paper.items.find((item) => item.is === 'dots');
+    expect(logo?.is).toBe('dots');
+    if (logo?.is !== 'dots') return;
+    const { x, dots, across } = logo;
+    expect(Math.abs(2 * x + dots.width * across - paper.width)).toBeLessThan(2);
+    expect((await inkOf(paper, 0, paper.height)).ink).toBeGreaterThan(5_000);
   });
 });
