@@ -49,6 +49,31 @@ describe('appending', () => {
     expect([...told]).toEqual(['event']);
   });
 
+  it('gives the event loop its turn between two answers, however quickly they come', async () => {
+    await using outbox = await openTestOutbox(folder);
+    const over = new AbortController();
+    let turn = 0;
+    const count = (): void => {
+      turn += 1;
+      if (!over.signal.aborted) setImmediate(count);
+    };
+    count();
+    // They make more work of each answer than the writer has with the next one.
+    const work = (): string => JSON.stringify(Array.from({ length: 2_000 }, (_none, n) => n));
+    const producers = range(0, 255).map(async (producer) => {
+      const turns: number[] = [];
+      for (const n of range(1, 20)) {
+        await outbox.append([testEvent('event', producer * 100 + n)]);
+        turns.push(turn);
+        work();
+      }
+      return turns;
+    });
+    const turns = await Promise.all(producers);
+    over.abort();
+    for (const own of turns) expect(new Set(own).size).toBe(20);
+  });
+
   it('refuses an event that no broker takes, and stores nothing of its append', async () => {
     await using outbox = await openTestOutbox(folder);
     const append = outbox.append([testEvent('event', 1), testEvent('event', 2, 130_000)]);

@@ -147,9 +147,15 @@ export interface Opened {
   readonly salvaged: number;
 }
 
+/** Rung, by adding one and waking who waits on it, after each message to the writer. */
+export type Bell = Int32Array<SharedArrayBuffer>;
+
+/** A text is the Answer to a small Job. */
 export type FromWriter =
+  | string
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory };
 
-export type ToWriter = { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };
+/** A text is a small Job. */
+export type ToWriter = string | { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };

@@ -1,55 +1,63 @@
 /** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
-import { type MessagePort, parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { confirmedLog } from './log-file.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import type { Answer, FromWriter, Job, PeekedBatch, ToWriter, WriterOptions } from './protocol.ts';
+import type { Answer, Bell, FromWriter, Job, JobMemory, PeekedBatch, ToWriter, WriterOptions } from './protocol.ts';
+import { answerAsText, jobOfText } from './small-job.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly options: WriterOptions;
+  readonly bell: Bell;
 }
 
-export function runOutboxThread({ options }: OutboxThreadData): void {
+const nothing: JobMemory = new Uint8Array(0);
+
+export function runOutboxThread(data: OutboxThreadData): void {
   const port = parentPort;
   if (!port) throw new Error('The writer runs in a thread.');
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
+  let opened: OpenedStore;
   try {
-    const opened = openStore(options);
-    serve(port, say, opened, options.path);
-    say({ kind: 'opened', opened: opened.opened });
-    opened.store.restoreReserve(options.now.monoMs);
+    opened = openStore(data.options);
   } catch (thrown) {
-    say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
+    say({ kind: 'failed', failure: asFailure(toStoreError(thrown, data.options.path)) });
     port.close();
+    return;
   }
+  say({ kind: 'opened', opened: opened.opened });
+  opened.store.restoreReserve(data.options.now.monoMs);
+  serve(port, say, opened, data);
 }
 
-function serve(
-  port: MessagePort,
-  say: (message: FromWriter) => void,
-  { store, close }: OpenedStore,
-  path: string,
-): void {
-  let hasEnded = false;
-  const end = (): void => {
-    hasEnded = true;
-    close();
-    port.close();
-  };
-  port.on('message', (message: ToWriter) => {
-    if (hasEnded) return;
-    if (message.kind === 'close') {
-      end();
-      return;
-    }
-    const answer = attempt(store, message.job, path);
-    const memory = message.job.appends.bytes;
-    if (answer.broken) say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) }, memory });
-    else say({ kind: 'answer', answer, memory });
-    if (answer.broken) end();
-    else store.tend(message.job.now.monoMs);
-  });
+/** Sleeps on the bell and not in an event loop, which is slower to wake and has nothing else to do here. */
+function serve(port: MessagePort, say: (message: FromWriter) => void, { store, close }: OpenedStore, data: OutboxThreadData): void {
+  for (let isOpen = true; isOpen;) {
+    const rung = Atomics.load(data.bell, 0);
+    const received = receiveMessageOnPort(port) as { message: ToWriter } | undefined;
+    if (received) isOpen = handle(received.message, store, say, data.options.path);
+    else Atomics.wait(data.bell, 0, rung);
+  }
+  close();
+  port.close();
+}
+
+/** @returns false when it is the end */
+function handle(message: ToWriter, store: Store, say: (message: FromWriter) => void, path: string): boolean {
+  const isSmall = typeof message === 'string';
+  if (!isSmall && message.kind === 'close') return false;
+  const job = isSmall ? jobOfText(message) : message.job;
+  const answer = attempt(store, job, path);
+  // what came as a text is this thread's own
+  const memory = isSmall ? nothing : job.appends.bytes;
+  if (answer.broken) {
+    say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) }, memory });
+    return false;
+  }
+  say((isSmall ? answerAsText(answer) : undefined) ?? { kind: 'answer', answer, memory });
+  store.tend(job.now.monoMs);
+  return true;
 }
 
 function attempt(store: Store, job: Job, path: string): Answer {
@@ -63,7 +71,7 @@ function attempt(store: Store, job: Job, path: string): Answer {
 
 /** Batches are handed over, not copied, where they own their memory; that of the Job goes back. */
 function transfers(message: FromWriter): ArrayBuffer[] {
-  if (message.kind !== 'answer') return [];
+  if (typeof message === 'string' || message.kind !== 'answer') return [];
   const batches = Array.isArray(message.answer.peeks) ? (message.answer.peeks as PeekedBatch[][]).flat() : [];
   const read = batches.flatMap(({ bytes }) => {
     const owns = bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.byteLength;

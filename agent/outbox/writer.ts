@@ -1,6 +1,6 @@
 /**
  * The main thread's end of the writer thread: Jobs go in order, answers come in order; started again for ever when it
- * breaks.
+ * breaks. One answer is handled in each turn of the event loop.
  *
  *   closed -> opening -> open -> (broken) -> opening … with backoff
  */
@@ -12,7 +12,8 @@ import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
-import type { Answer, Failure, FromWriter, Job, JobMemory, Opened, ToWriter, WriterOptions } from './protocol.ts';
+import { answerOfText, jobAsText } from './small-job.ts';
+import type { Answer, Bell, Failure, FromWriter, Job, JobMemory, Opened, ToWriter, WriterOptions } from './protocol.ts';
 
 export interface WriterEvents {
   opened(opened: Opened): void;
@@ -34,6 +35,13 @@ const mostSpare = 3;
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
+interface Answered {
+  readonly answer: Answer;
+  readonly memory: JobMemory;
+}
+
+const nothing: JobMemory = new Uint8Array(0);
+
 interface InFlight {
   readonly askedMs: number;
   readonly resolve: (answer: Answer) => void;
@@ -44,8 +52,11 @@ export class Writer {
   readonly #context: WriterContext;
   readonly #ending = new AbortController();
   #worker: Worker | undefined;
+  #bell: Bell | undefined;
   #inFlight: InFlight[] = [];
   readonly #spare: JobMemory[] = [];
+  readonly #answers: Answered[] = [];
+  #isTurnTaken = false;
   #suspect = false;
   #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
@@ -92,16 +103,17 @@ export class Writer {
       confirmed: this.#confirmed,
       isReopening: this.#wasOpen,
     };
-    const worker = startThread('outbox', { options }, { resourceLimits });
+    const bell: Bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+    const worker = startThread('outbox', { options, bell }, { resourceLimits });
     const opened = await firstWord(worker);
     this.#suspect = false;
     this.#confirmed = undefined;
     this.#wasOpen = true;
     this.#worker = worker;
+    this.#bell = bell;
     worker.on('message', (message: FromWriter) => {
-      if (message.kind !== 'answer') return;
-      if (message.memory.length > 0 && this.#spare.length < mostSpare) this.#spare.push(message.memory);
-      this.#answer(message.answer);
+      if (typeof message === 'string') this.#heard({ answer: answerOfText(message), memory: nothing });
+      else if (message.kind === 'answer') this.#heard(message);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
     worker.on('exit', () => this.#lost(worker, new OutpostError('outbox-unavailable')));
@@ -120,8 +132,23 @@ export class Writer {
     return await new Promise((resolve, reject) => {
       this.#inFlight.push({ askedMs: this.#context.clock.monoMs(), resolve, reject });
       const { bytes } = job.appends;
-      worker.postMessage({ kind: 'job', job } satisfies ToWriter, bytes.length > 0 ? [bytes.buffer] : []);
+      const text = jobAsText(job);
+      if (text !== undefined) {
+        this.#tell(worker, text);
+        this.#keep(bytes);
+      } else this.#tell(worker, { kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
     });
+  }
+
+  #tell(worker: Worker, message: ToWriter, transfers: readonly ArrayBuffer[] = []): void {
+    worker.postMessage(message, transfers);
+    if (!this.#bell) return;
+    Atomics.add(this.#bell, 0, 1);
+    Atomics.notify(this.#bell, 0);
+  }
+
+  #keep(memory: JobMemory): void {
+    if (memory.length > 0 && this.#spare.length < mostSpare) this.#spare.push(memory);
   }
 
   async close(): Promise<void> {
@@ -130,11 +157,36 @@ export class Writer {
     this.#worker = undefined;
     if (!worker) return;
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    worker.postMessage({ kind: 'close' } satisfies ToWriter, []);
+    this.#tell(worker, { kind: 'close' });
     const limit = new AbortController();
     await Promise.race([exited, this.#context.clock.sleep(closeLimitMs, limit.signal).catch(() => undefined)]);
     limit.abort();
     await worker.terminate();
+  }
+
+  /**
+   * One in each turn of the loop: while answers come as fast as they are handled, the port gives the turn to nobody else.
+   */
+  #heard(message: Answered): void {
+    this.#answers.push(message);
+    if (this.#isTurnTaken) return;
+    this.#isTurnTaken = true;
+    this.#handle();
+    setImmediate(() => this.#nextTurn());
+  }
+
+  #nextTurn(): void {
+    this.#isTurnTaken = this.#answers.length > 0;
+    if (!this.#isTurnTaken) return;
+    this.#handle();
+    setImmediate(() => this.#nextTurn());
+  }
+
+  #handle(): void {
+    const message = this.#answers.shift();
+    if (!message) return;
+    this.#keep(message.memory);
+    this.#answer(message.answer);
   }
 
   #answer(answer: Answer): void {
@@ -152,6 +204,9 @@ export class Writer {
 
   #lost(worker: Worker, error: OutpostError): void {
     if (worker !== this.#worker || this.#ending.signal.aborted) return;
+    // it had answered these before it ended
+    while (this.#answers.length > 0) this.#handle();
+    if (worker !== this.#worker) return;
     this.#worker = undefined;
     this.#failAll(error);
     void this.#reopen();
@@ -192,6 +247,7 @@ async function firstWord(worker: Worker): Promise<Opened> {
   return await new Promise((resolve, reject) => {
     const onMessage = (message: FromWriter): void => {
       worker.off('error', onError).off('exit', onExit);
+      if (typeof message === 'string') return;
       if (message.kind === 'opened') resolve(message.opened);
       else if (message.kind === 'failed') reject(failureToError(message.failure));
     };
