@@ -10,7 +10,7 @@ import { assetPath } from '#agent/core/program.ts';
 import { type Layer, mergeLayers, type Origin } from './layers.ts';
 import { nearest, type Complaint } from './issues.ts';
 import { checkConfig } from './check.ts';
-import { isPlain, type Path, pathText } from './path.ts';
+import { isPlain, listOf, type Path, pathText } from './path.ts';
 import { type Problem, problemText } from './problem.ts';
 import { readBounded } from './read-bounded.ts';
 import { type Config, type configSchema, type ConfigSchema, profileNames, type ProfileName } from './schema.ts';
@@ -20,6 +20,8 @@ import { maxFileBytes, type Parsed, parseYaml } from './yaml.ts';
 /** As it is written: every key optional, durations and sizes as text. */
 export type ConfigInput = z.input<typeof configSchema>;
 
+export type SchemaFor = (drivers: ReadonlySet<string>) => Promise<ConfigSchema>;
+
 export interface LoadOptions {
   /** Absent: the first of `searchedFiles` that is there, or none. */
   readonly file?: string | undefined;
@@ -27,8 +29,11 @@ export interface LoadOptions {
   readonly profile?: string | undefined;
   /** Stronger than the file; lists replace lists. */
   readonly overrides?: ConfigInput | undefined;
-  /** With the options of the drivers, as `buildSchema` makes it; without, they are looked at when a device is opened. */
-  readonly schema?: ConfigSchema;
+  /**
+   * Given the names of the drivers in it, the schema with their options, as `buildSchema` makes it; without, options are
+   * looked at when a device is opened.
+   */
+  readonly schemaFor?: SchemaFor;
   /** Where to look when no file is named. */
   readonly search?: readonly string[];
 }
@@ -96,15 +101,23 @@ export async function readConfig(options: LoadOptions = {}): Promise<ReadResult>
     { data: options.overrides, origin: () => ({ kind: 'override' }), marks: new Map() },
     { data: { profile: chosen.name }, origin: () => profileOrigin(options, parsed, file?.path), marks: parsed.marks },
   ]);
-  const resolved = await resolveSecrets(merged.data, file ? dirname(file.path) : '.', options.schema);
+  const schema = await options.schemaFor?.(namedDrivers(merged.data));
+  const resolved = await resolveSecrets(merged.data, file ? dirname(file.path) : '.', schema);
   const originOf = (path: Path): Origin => merged.origins.get(pathText(path)) ?? { kind: 'default' };
   // A file that is no YAML says nothing that could be judged.
-  const result = problems.some(({ path }) => path === '') ? undefined : checkConfig(resolved.data, options.schema);
+  const result = problems.some(({ path }) => path === '') ? undefined : checkConfig(resolved.data, schema);
   const complaints = [...resolved.complaints, ...(result?.ok === false ? result.complaints : [])];
   problems.push(...complaints.map((complaint) => placed(complaint, nearestOrigin(merged.origins, complaint.path))));
   if (result?.ok && problems.length === 0) return { ok: true, config: result.config, file: file?.path, originOf };
   return { ok: false, file: file?.path, problems: problems.sort(inOrder) };
 }
+
+const namedDrivers = (data: unknown): ReadonlySet<string> =>
+  new Set(
+    listOf(isPlain(data) ? data['peripherals'] : undefined).flatMap((each) =>
+      isPlain(each) && typeof each['driver'] === 'string' ? [each['driver']] : [],
+    ),
+  );
 
 const emptyText: Parsed = { data: {}, marks: new Map(), problems: [] };
 

@@ -1,5 +1,5 @@
 /** Every driver that Outpost knows; each is loaded when it is needed, its options apart from the rest. */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { OutpostError } from '#agent/core/errors.ts';
 import { type Driver, sealed } from './driver.ts';
 
@@ -76,7 +76,14 @@ export async function loadDriver(name: string): Promise<Driver> {
   });
 }
 
-/** For buildSchema of the configuration: the options of every driver by its name. */
-export async function driverOptions(): Promise<Readonly<Record<string, z.ZodType>>> {
-  return Object.fromEntries(await Promise.all(driverNames.map(async (name) => [name, await entries[name].options()])));
+/**
+ * For buildSchema of the configuration: the options of every driver by its name.
+ * @param needed the drivers of the configuration; the options of all others are not loaded, and may be anything
+ */
+export async function driverOptions(needed?: ReadonlySet<string>): Promise<Readonly<Record<string, z.ZodType>>> {
+  const optionsOf = async (name: DriverName): Promise<z.ZodType> =>
+    needed === undefined || needed.has(name) ? await entries[name].options() : anything;
+  return Object.fromEntries(await Promise.all(driverNames.map(async (name) => [name, await optionsOf(name)])));
 }
+
+const anything = z.looseObject({});

@@ -35,7 +35,7 @@ async function checkConfig(file: string | undefined, { profile, json }: Options)
     import('#config/problem.ts'),
   ]);
   const schema = await deviceSchema();
-  const result = await readWithFiles({ file, profile, schema });
+  const result = await readWithFiles({ file, profile, schemaFor: async () => await Promise.resolve(schema) });
   const values = result.ok ? explain(result, schema) : [];
   const problems = result.ok ? [] : result.problems;
   if (!result.ok) process.exitCode = exitCodes.config;

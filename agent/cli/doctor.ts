@@ -90,10 +90,10 @@ async function machineChecks(config: Config): Promise<readonly Promise<readonly 
 
 /** A configuration that is wrong is a finding too: the rest is looked at with the defaults. */
 async function readConfig(file: string | undefined): Promise<{ readonly config: Config; readonly finding: Finding }> {
-  const [{ loadConfig }, schema] = await Promise.all([import('#config/load.ts'), deviceSchema()]);
+  const { loadConfig } = await import('#config/load.ts');
   const check = 'configuration';
   try {
-    const { config, file: found } = await loadConfig({ schema, ...(file === undefined ? {} : { file }) });
+    const { config, file: found } = await loadConfig({ schemaFor: deviceSchema, ...(file === undefined ? {} : { file }) });
     return { config, finding: { check, verdict: 'ok', detail: found ?? 'none found: all defaults' } };
   } catch (thrown) {
     const { toOutpostError } = await import('#agent/core/errors.ts');

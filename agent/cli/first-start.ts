@@ -9,15 +9,14 @@ import { messageOf, OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { ServiceFolders } from '#agent/core/notify.ts';
 import type { Identity } from '#agent/trust/identity.ts';
-import { loadConfig } from '#config/load.ts';
-import type { Config, ConfigSchema } from '#config/schema.ts';
+import { loadConfig, type SchemaFor } from '#config/load.ts';
+import type { Config } from '#config/schema.ts';
 
 export interface StartOptions {
   readonly file?: string | undefined;
   readonly profile?: string | undefined;
   readonly folders: ServiceFolders;
-  /** With every driver's options. */
-  readonly schema: ConfigSchema;
+  readonly schemaFor: SchemaFor;
 }
 
 export interface Found {
@@ -29,10 +28,10 @@ export interface Found {
 }
 
 /** @throws OutpostError as `loadConfig` */
-export async function findConfig({ file, profile, folders, schema }: StartOptions): Promise<Found> {
+export async function findConfig({ file, profile, folders, schemaFor }: StartOptions): Promise<Found> {
   const { state, configuration } = folders;
   const found = await loadConfig({
-    schema,
+    schemaFor,
     file,
     profile,
     ...(configuration === undefined ? {} : { search: [join(configuration, 'outpost.yaml')] }),

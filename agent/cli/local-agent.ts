@@ -16,11 +16,10 @@ export const onAgent = (command: Command): Command =>
 
 export async function socketOf({ config: file, socket }: AgentChoice): Promise<string> {
   if (socket !== undefined) return socket;
-  const [{ socketPath }, { loadConfig }, schema] = await Promise.all([
+  const [{ socketPath }, { loadConfig }] = await Promise.all([
     import('#agent/console/socket.ts'),
     import('#config/load.ts'),
-    deviceSchema(),
   ]);
-  const { config } = await loadConfig({ schema, ...(file === undefined ? {} : { file }) });
+  const { config } = await loadConfig({ schemaFor: deviceSchema, ...(file === undefined ? {} : { file }) });
   return socketPath(config.storage.path);
 }

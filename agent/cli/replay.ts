@@ -123,9 +123,8 @@ function count(counts: Counts, { tracked, events }: ReplayedFrame): void {
 async function sceneOf(options: ReplayOptions): Promise<{ config: Config; camera: CameraConfig }> {
   const { loadConfig } = await import('#config/load.ts');
   const { OutpostError } = await import('#agent/core/errors.ts');
-  const schema = await deviceSchema();
   const { config } = await loadConfig({
-    schema,
+    schemaFor: deviceSchema,
     ...(options.config === undefined ? { search: [] } : { file: options.config }),
   });
   const cameraId = options.camera ?? config.cameras[0]?.id;

@@ -39,7 +39,7 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   const child = held.use(new WaitingChild());
   const { findConfig, identify, makeStorage, sayWhatIsMissing, writeStarter } = await import('./first-start.ts');
   const folders = serviceFolders();
-  const found = await findConfig({ file, profile, folders, schema: await deviceSchema() });
+  const found = await findConfig({ file, profile, folders, schemaFor: deviceSchema });
   if (!found.config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
   let model: Promise<Model> | undefined = modelOf(found.config, undefined);
   // What it throws is thrown where it is used.

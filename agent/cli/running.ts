@@ -41,13 +41,13 @@ export function endInTime(stopping: AbortSignal, clock: Clock, log: Log): Dispos
   };
 }
 
-/** The schema with every driver's options: the one place where the two meet. */
-export async function deviceSchema(): Promise<ConfigSchema> {
+/** The schema with the options of all drivers, or of those that are named: the one place where the two meet. */
+export async function deviceSchema(drivers?: ReadonlySet<string>): Promise<ConfigSchema> {
   const [{ buildSchema }, { driverOptions }] = await Promise.all([
     import('#config/schema.ts'),
     import('#drivers/registry.ts'),
   ]);
-  return buildSchema({ drivers: await driverOptions() });
+  return buildSchema({ drivers: await driverOptions(drivers) });
 }
 
 export async function modelOf(config: Config, named: string | undefined): Promise<Model> {

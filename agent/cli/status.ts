@@ -45,7 +45,7 @@ async function run({ config: file, socket, metrics, json }: StatusOptions): Prom
 async function storagePath(file: string | undefined): Promise<string> {
   const { loadConfig } = await import('#config/load.ts');
   const { deviceSchema } = await import('./running.ts');
-  const { config } = await loadConfig({ schema: await deviceSchema(), ...(file ? { file } : {}) });
+  const { config } = await loadConfig({ schemaFor: deviceSchema, ...(file ? { file } : {}) });
   return config.storage.path;
 }
 
