@@ -6,6 +6,7 @@
  * It has no database, no keys, and no network but its cameras. It ends when the agent does.
  */
 import { Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { Camera } from '#agent/capture/camera.ts';
 import { type Ffmpeg, findFfmpeg } from '#agent/capture/ffmpeg.ts';
 import { Channel } from '#agent/core/channel.ts';
@@ -16,9 +17,11 @@ import { systemRandom } from '#agent/core/random.ts';
 import { residentBytes } from '#agent/core/resident.ts';
 import { Turns } from '#agent/core/turns.ts';
 import type { Frame } from '#agent/domain/frame.ts';
+import { defaultCacheDir } from '#models/cache.ts';
 import { frameFormat } from '#models/model.ts';
 import type { AskPicture, Configure, FromChild, ToChild } from '#agent/vision/protocol.ts';
-import { type DetectedFrame, RemoteDetector } from '#agent/vision/remote-detector.ts';
+import { EarlyDetector } from '#agent/vision/early-detector.ts';
+import type { DetectedFrame, RemoteDetector } from '#agent/vision/remote-detector.ts';
 import { checkProcessor } from '#agent/vision/processor.ts';
 import { RecentTracks } from '#agent/vision/recent-tracks.ts';
 import { hidingScore } from '#agent/vision/detection-thread.ts';
@@ -48,15 +51,17 @@ export async function runInference(): Promise<void> {
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => stopping.abort());
   // Asked before anybody needs it: it takes as long as the agent takes to open its store.
-  const ffmpeg = findFfmpeg();
+  const ffmpeg = findFfmpeg({ memory: join(dirname(defaultCacheDir()), 'ffmpeg.json') });
   ffmpeg.catch(() => undefined);
+  const detector = new EarlyDetector();
   let working: Promise<void> | undefined;
   let eye: Eye | undefined;
   for await (const { body } of agent.messages()) {
     if (body.type === 'stop') break;
+    if (body.type === 'prepare') detector.prepare({ model: body.model, threads: body.threads, labels: body.labels });
     if (body.type === 'picture') void eye?.answerPicture(body);
     if (body.type === 'configure' && !working) {
-      eye = new Eye(body, agent, ffmpeg);
+      eye = new Eye(body, agent, { ffmpeg, detector });
       working = work(eye, agent, stopping.signal);
     }
   }
@@ -83,30 +88,36 @@ function tellFailure(agent: Agent, thrown: unknown): void {
   agent.send({ type: 'failed', code, message, hint });
 }
 
+/** What was begun before the configuration came. */
+interface Begun {
+  readonly ffmpeg: Promise<Ffmpeg>;
+  readonly detector: EarlyDetector;
+}
+
 /** One configuration at work. */
 class Eye {
   readonly #configure: Configure;
   readonly #agent: Agent;
-  readonly #ffmpeg: Promise<Ffmpeg>;
+  readonly #begun: Begun;
   readonly #log: Log;
   readonly #cameras = new Map<string, Camera>();
   readonly #recent = new Map<string, RecentTracks>();
   #detector: RemoteDetector | undefined;
 
-  constructor(configure: Configure, agent: Agent, ffmpeg: Promise<Ffmpeg>) {
+  constructor(configure: Configure, agent: Agent, begun: Begun) {
     this.#configure = configure;
     this.#agent = agent;
-    this.#ffmpeg = ffmpeg;
+    this.#begun = begun;
     this.#log = createLog(configure.logLevel, { process: 'vision' });
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { model, vision, cameras, frames } = this.#configure;
     checkProcessor();
-    const opening = RemoteDetector.open({ model, threads: vision.threads, labels: vision.labels });
+    const opening = this.#begun.detector.open({ model, threads: vision.threads, labels: vision.labels });
     // Cameras open while the model loads; what it throws is thrown where it is needed.
     opening.catch(() => undefined);
-    const ffmpeg = await this.#ffmpeg;
+    const ffmpeg = await this.#begun.ffmpeg;
     const turns = new Turns(framesInWork[frames]);
     const watching = cameras.filter(({ enabled }) => enabled);
     for (const config of watching) {

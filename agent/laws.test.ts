@@ -69,7 +69,7 @@ const floors: readonly (readonly [RegExp, number])[] = [
   [/^agent\/core\//, 1],
   [/^agent\/domain\//, 2],
   [/^(config|models|drivers)\//, 3],
-  [/^agent\/(annotation|sight|outpost|replay|inference|threads)\.ts$/, 5],
+  [/^agent\/(annotation|sight|opening|outpost|replay|inference|threads)\.ts$/, 5],
   [/^agent\/cli\/|^agent\/main\.ts$|^packaging\//, 6],
   [/^agent\/[a-z]+\//, 4],
 ];

@@ -5,34 +5,26 @@
  *   sight -------------------------+-> intake -> outbox =[SQLite]=> uplink -> broker          local socket <- status
  *         -> evidence -> uploads    '-> voice -> peripherals      peripherals -> power -> peripherals, the end
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { untilAborted } from '#agent/core/abort.ts';
-import type { Clock } from '#agent/core/clock.ts';
 import { durableFile } from '#agent/core/durable-text.ts';
-import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
-import { Health, type HealthCondition, type Severity } from '#agent/core/health.ts';
-import type { Log } from '#agent/core/log.ts';
-import type { Random } from '#agent/core/random.ts';
+import { OutpostError } from '#agent/core/errors.ts';
+import type { Health, HealthCondition, Severity } from '#agent/core/health.ts';
 import { residentBytes } from '#agent/core/resident.ts';
-import type { ServiceManager } from '#agent/core/notify.ts';
 import { type Service, supervise } from '#agent/core/supervisor.ts';
 import { version } from '#agent/core/version.ts';
 import { type Organ, unwatched, watchdogService } from '#agent/core/watchdog.ts';
 import { type Answers, askStatus, serveStatus, socketPath } from '#agent/console/socket.ts';
 import type { Event } from '#agent/domain/event.ts';
-import type { TrackedFrame } from '#agent/domain/track.ts';
-import { type Evidence, openEvidence } from '#agent/evidence/evidence.ts';
+import type { Evidence } from '#agent/evidence/evidence.ts';
 import { Pace } from '#agent/evidence/pace.ts';
 import { byLane, byPut, Uploads, type UploadsStatus } from '#agent/evidence/upload.ts';
 import { Intake } from '#agent/outbox/intake.ts';
-import { type Outbox, openOutbox } from '#agent/outbox/outbox.ts';
+import type { Opened, OutpostOptions } from '#agent/opening.ts';
+import type { Outbox } from '#agent/outbox/outbox.ts';
 import { type CameraView, Sight } from '#agent/sight.ts';
-import type { Identity } from '#agent/trust/identity.ts';
 import { trustedKeys } from '#agent/trust/keys.ts';
 import { Uplink } from '#agent/uplink/uplink.ts';
-import type { WaitingChild } from '#agent/vision/waiting-child.ts';
-import { Doubts } from '#agent/peripherals/doubts.ts';
 import { type PeripheralView, Peripherals } from '#agent/peripherals/peripherals.ts';
 import {
   compileReadingRules,
@@ -43,28 +35,8 @@ import {
 import { Power, type PowerPhase } from '#agent/power/power.ts';
 import { compileSchedule } from '#agent/rules/schedule.ts';
 import { Voice, type VoiceView } from '#agent/voice/voice.ts';
-import type { Config } from '#config/schema.ts';
 import type { Outcome } from '#drivers/driver.ts';
 import { loadDriver } from '#drivers/registry.ts';
-import type { Model } from '#models/model.ts';
-
-export interface OutpostOptions {
-  readonly config: Config;
-  /** Finds the model; called at each start of the inference child. */
-  readonly model: () => Promise<Model>;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** An inference child that was started beforehand. */
-  readonly child?: WaitingChild | undefined;
-  /** systemd, where it started us. */
-  readonly manager?: ServiceManager | undefined;
-  /** The device's own key, or why it has none. */
-  readonly identity?: Identity | OutpostError | undefined;
-  readonly onEvents?: (events: readonly Event[]) => void;
-  readonly onFrame?: (frame: TrackedFrame) => void;
-  readonly onPicture?: (path: string, event: Event) => void;
-}
 
 export interface Status {
   readonly device: string;
@@ -100,14 +72,6 @@ const openingLimitMs = 600_000;
 const childLimitMs = 90_000;
 const tickMs = 1_000;
 
-/** What is open before the agent is made. */
-interface Opened {
-  readonly health: Health;
-  readonly outbox: Outbox;
-  readonly evidence: Evidence | undefined;
-  readonly doubts: Doubts;
-}
-
 const unhurried = new AbortController().signal;
 
 /** An agent without cameras runs too. */
@@ -134,7 +98,7 @@ export class Outpost implements AsyncDisposable {
   readonly #startedMonoMs: number;
   #made = 0;
 
-  private constructor(options: OutpostOptions, { health, outbox, evidence, doubts }: Opened) {
+  constructor(options: OutpostOptions, { health, outbox, evidence, doubts }: Opened) {
     const { config, clock, random, log } = options;
     this.#options = options;
     this.#health = health;
@@ -210,27 +174,6 @@ export class Outpost implements AsyncDisposable {
       ...(options.onFrame ? { onFrame: options.onFrame } : {}),
       ...(options.onPicture ? { onPicture: options.onPicture } : {}),
     });
-  }
-
-  /** @throws OutpostError when the store cannot be opened at all, or another agent holds it */
-  static async open(options: OutpostOptions): Promise<Outpost> {
-    const { config, clock, log } = options;
-    const { path } = config.storage;
-    await mkdir(path, { recursive: true, mode: 0o750 });
-    const health = new Health(clock);
-    const outbox = await openOutbox({
-      path,
-      device: config.device.id,
-      maxSizeBytes: config.outbox.maxSize,
-      clock,
-      log,
-    });
-    const { identity } = options;
-    if (identity instanceof OutpostError) health.set('identity-unusable', 'agent', identity.message);
-    const evidence = config.evidence.enabled ? await openPictures(options, health) : undefined;
-    const ids = config.peripherals.map(({ id }) => id);
-    const doubts = await Doubts.open(join(path, 'peripherals.json'), ids);
-    return new Outpost(options, { health, outbox, evidence, doubts });
   }
 
   /** Runs until aborted; then what is open ends, and what waits is written. */
@@ -428,18 +371,5 @@ export class Outpost implements AsyncDisposable {
     this.#intake.offer(events);
     this.#voice.onEvents(events);
     this.#options.onEvents?.(events);
-  }
-}
-
-/** Without a folder for pictures events go on, and health says so. */
-async function openPictures({ config, log }: OutpostOptions, health: Health): Promise<Evidence | undefined> {
-  try {
-    const folder = join(config.storage.path, 'evidence');
-    return await openEvidence({ folder, maxSizeBytes: config.evidence.maxSize, log });
-  } catch (thrown) {
-    const error = toOutpostError(thrown);
-    log.error('Pictures cannot be stored.', { error });
-    health.set('evidence-down', 'agent', error.message);
-    return undefined;
   }
 }

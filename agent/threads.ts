@@ -1,6 +1,5 @@
 /** The threads of this program by name: which room runs when main starts in a worker. */
 import type { OutboxThreadData } from '#agent/outbox/thread.ts';
-import type { DetectionThreadData } from '#agent/vision/detection-thread.ts';
 
 export interface ThreadData {
   readonly entry: string;
@@ -10,7 +9,7 @@ export async function runThread(data: ThreadData): Promise<void> {
   switch (data.entry) {
     case 'detection': {
       const { runDetectionThread } = await import('#agent/vision/detection-thread.ts');
-      await runDetectionThread(data as unknown as DetectionThreadData);
+      await runDetectionThread();
       return;
     }
     case 'outbox': {

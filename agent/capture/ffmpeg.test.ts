@@ -1,12 +1,12 @@
 /** Finding ffmpeg, driving two versions alike, and reading what it says. */
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, afterEach, describe, it } from 'vitest';
 import * as fc from 'fast-check';
 import { toOutpostError } from '#agent/core/errors.ts';
 import { redactIn } from '#agent/core/redact-url.ts';
 import { type Fit, type FrameFormat, fitGeometry, fittedSize } from '#agent/domain/frame.ts';
-import { findFfmpeg, knownOptions, parseVersion } from './ffmpeg.ts';
+import { findFfmpeg, optionsOf, parseHelp, parseVersion } from './ffmpeg.ts';
 import { FfmpegReport } from './ffmpeg-report.ts';
 import { Rig, knownFfmpegs, makeVideo, temporaryFolder } from './test-rig.ts';
 
@@ -44,13 +44,17 @@ describe('finds ffmpeg', () => {
     for (const says of ['hello', 'ffmpeg version 3.4.8-0ubuntu0.2 Copyright']) {
       await writeFile(script, `#!/bin/sh\necho "${says}"\n`);
       await chmod(script, 0o755);
-      await expect(findFfmpeg(script)).rejects.toMatchObject({ code: 'ffmpeg-unusable', kind: 'config' });
+      await expect(findFfmpeg({ explicitPath: script })).rejects.toMatchObject({
+        code: 'ffmpeg-unusable',
+        kind: 'config',
+      });
     }
   });
 
   it('reads versions and options of old and new ones', () => {
     expect(parseVersion('ffmpeg version 4.2.7 Copyright (c)')).toBe('4.2.7');
     expect(parseVersion('ffmpeg version n7.1-12-gabc Copyright')).toBe('n7.1-12-gabc');
+    const knownOptions = (help: string): unknown => optionsOf(parseHelp(help));
     expect(knownOptions('-vsync   set video sync\n  -stimeout  <int>\n  -timeout <int> listen')).toEqual({
       passthrough: ['-vsync', '0'],
       rtspTimeout: '-stimeout',
@@ -61,6 +65,57 @@ describe('finds ffmpeg', () => {
         '-fps_mode   set framerate\n  -timeout <int64>\nshowinfo AVOptions:\n   checksum   <boolean>  ..FV.......',
       ),
     ).toEqual({ passthrough: ['-fps_mode', 'passthrough'], rtspTimeout: '-timeout', showinfo: '=checksum=0' });
+  });
+});
+
+describe('what ffmpeg said of itself', () => {
+  const help = (version: string): string =>
+    `#!/bin/sh\necho asked >>"$0.asked"\necho "ffmpeg version ${version} Copyright"\necho "-fps_mode   set"\n`;
+
+  async function scripted(folder: string) {
+    const path = join(folder, 'ffmpeg');
+    const kept = join(folder, 'cache', 'ffmpeg.json');
+    const write = async (version: string): Promise<void> => {
+      await rm(path, { force: true });
+      await writeFile(path, help(version), { mode: 0o755 });
+    };
+    const find = async (): Promise<string> => (await findFfmpeg({ explicitPath: path, memory: kept })).version;
+    const asked = async (): Promise<number> => (await readFile(`${path}.asked`, 'utf8')).trim().split('\n').length;
+    await write('6.1');
+    return { write, find, asked, kept };
+  }
+
+  it('is asked once, until the file is another one', async () => {
+    await using folder = await temporaryFolder();
+    const { write, find, asked } = await scripted(folder.path);
+    expect([await find(), await find(), await asked()]).toEqual(['6.1', '6.1', 1]);
+    await write('7.0');
+    expect([await find(), await find(), await asked()]).toEqual(['7.0', '7.0', 2]);
+    expect(await findFfmpeg({ explicitPath: join(folder.path, 'ffmpeg') })).toMatchObject({ version: '7.0' });
+    expect(await asked()).toBe(3);
+  });
+
+  it.each(['', '{', 'null', '[]', '{"file":1}', '{"file":"x","answer":{"version":"6.1 -i /etc/passwd"}}'])(
+    'is asked again where %j was kept',
+    async (text) => {
+      await using folder = await temporaryFolder();
+      const { find, asked, kept } = await scripted(folder.path);
+      await find();
+      await writeFile(kept, text);
+      expect([await find(), await asked()]).toEqual(['6.1', 2]);
+    },
+  );
+
+  it('is not believed without the flags, nor kept where nothing can be written', async () => {
+    await using folder = await temporaryFolder();
+    const { find, asked, kept } = await scripted(folder.path);
+    await find();
+    const whole = JSON.parse(await readFile(kept, 'utf8')) as { answer: Record<string, unknown> };
+    await writeFile(kept, JSON.stringify({ ...whole, answer: { ...whole.answer, hasFpsMode: 'yes' } }));
+    expect([await find(), await asked()]).toEqual(['6.1', 2]);
+    await rm(join(folder.path, 'cache'), { recursive: true });
+    await writeFile(join(folder.path, 'cache'), 'a file where the folder would be');
+    expect([await find(), await find(), await asked()]).toEqual(['6.1', '6.1', 4]);
   });
 });
 

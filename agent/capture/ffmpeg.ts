@@ -10,6 +10,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
 import { packaged } from '#agent/core/program.ts';
+import { type FfmpegAnswer, remember, remembered } from './ffmpeg-memory.ts';
 
 const run = promisify(execFile);
 const answerLimitMs = 20_000;
@@ -29,14 +30,18 @@ export interface Ffmpeg {
   readonly tether: readonly string[];
 }
 
-/**
- * @param explicitPath instead of OUTPOST_FFMPEG and everything after it
- * @throws OutpostError `ffmpeg-missing`, `ffmpeg-unusable`
- */
-export async function findFfmpeg(explicitPath?: string): Promise<Ffmpeg> {
+export interface FindOptions {
+  /** Instead of OUTPOST_FFMPEG and everything after it. */
+  readonly explicitPath?: string | undefined;
+  /** A file that keeps what it said, for the next start; absent: it is asked. */
+  readonly memory?: string;
+}
+
+/** @throws OutpostError `ffmpeg-missing`, `ffmpeg-unusable` */
+export async function findFfmpeg({ explicitPath, memory }: FindOptions = {}): Promise<Ffmpeg> {
   const named = explicitPath ?? process.env['OUTPOST_FFMPEG'];
   const path = named ? await onPath(named) : ((await onPath('ffmpeg')) ?? (await developmentFfmpeg()));
-  if (path) return await askFfmpeg(path);
+  if (path) return await aboutFfmpeg(path, memory);
   throw new OutpostError('ffmpeg-missing', named ? `There is no ffmpeg at ${named}.` : undefined);
 }
 
@@ -68,28 +73,47 @@ export async function developmentFfmpeg(): Promise<string | undefined> {
   }
 }
 
-async function askFfmpeg(path: string): Promise<Ffmpeg> {
+async function aboutFfmpeg(path: string, memory: string | undefined): Promise<Ffmpeg> {
+  const [answer, tether] = await Promise.all([answerOf(path, memory), findTether()]);
+  requireVersion(path, answer.version);
+  return { path, version: answer.version, tether, ...optionsOf(answer) };
+}
+
+async function answerOf(path: string, memory: string | undefined): Promise<FfmpegAnswer> {
+  if (memory === undefined) return await ask(path);
+  const before = await remembered(memory, path);
+  if (before) return before;
+  const answer = await ask(path);
+  await remember(memory, path, answer);
+  return answer;
+}
+
+/** One question: each costs a start. */
+async function ask(path: string): Promise<FfmpegAnswer> {
   try {
     const options = { timeout: answerLimitMs, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const };
-    const [{ stdout: help, stderr: banner }, tether] = await Promise.all([
-      run(path, ['-h', 'full'], options),
-      findTether(),
-    ]);
+    const { stdout: help, stderr: banner } = await run(path, ['-h', 'full'], options);
     const version = parseVersion(banner) ?? parseVersion(help);
     if (!version) throw new Error('it does not name its version');
-    requireVersion(path, version);
-    return { path, version, tether, ...knownOptions(help) };
+    return { version, ...parseHelp(help) };
   } catch (cause) {
-    if (cause instanceof OutpostError) throw cause;
     throw new OutpostError('ffmpeg-unusable', `${path} cannot be used: ${messageOf(cause).split('\n')[0]}`, { cause });
   }
 }
 
-/** What its full help says that it understands: names changed between 4.1 and 7. One question: each costs a start. */
-export const knownOptions = (help: string): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout' | 'showinfo'> => ({
-  passthrough: /^-fps_mode\b/m.test(help) ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
-  rtspTimeout: /^ +-stimeout\b/m.test(help) ? '-stimeout' : '-timeout',
-  showinfo: /^showinfo AVOptions:\n +checksum\b/m.test(help) ? '=checksum=0' : '',
+/** What its full help says that it understands: names changed between 4.1 and 7. */
+export const parseHelp = (help: string): Omit<FfmpegAnswer, 'version'> => ({
+  hasFpsMode: /^-fps_mode\b/m.test(help),
+  hasStimeout: /^ +-stimeout\b/m.test(help),
+  hasShowinfoChecksum: /^showinfo AVOptions:\n +checksum\b/m.test(help),
+});
+
+export const optionsOf = (
+  answer: Omit<FfmpegAnswer, 'version'>,
+): Pick<Ffmpeg, 'passthrough' | 'rtspTimeout' | 'showinfo'> => ({
+  passthrough: answer.hasFpsMode ? ['-fps_mode', 'passthrough'] : ['-vsync', '0'],
+  rtspTimeout: answer.hasStimeout ? '-stimeout' : '-timeout',
+  showinfo: answer.hasShowinfoChecksum ? '=checksum=0' : '',
 });
 
 export const parseVersion = (text: string): string | undefined => /^ffmpeg version (\S+)/m.exec(text)?.[1];

@@ -34,7 +34,7 @@ export interface KnownFfmpeg {
 export async function knownFfmpegs(): Promise<KnownFfmpeg[]> {
   const own = await findFfmpeg();
   const old = await developmentFfmpeg();
-  const found = [own, ...(old && old !== own.path ? [await findFfmpeg(old)] : [])];
+  const found = [own, ...(old && old !== own.path ? [await findFfmpeg({ explicitPath: old })] : [])];
   return found.map((ffmpeg) => ({ name: ffmpeg.version, ffmpeg }));
 }
 

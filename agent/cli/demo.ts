@@ -127,22 +127,29 @@ const tableIntervalMs = 500;
 const settleMs = 1_500;
 
 async function watch({ video, model, folder, seconds, pictures, screen, stop }: Watch): Promise<void> {
-  const [{ Outpost }, { createLog }, { systemClock }, { systemRandom }, { openBroker }, { demoConfig }, { redactUrl }] =
-    await Promise.all([
-      import('#agent/outpost.ts'),
-      import('#agent/core/log.ts'),
-      import('#agent/core/clock.ts'),
-      import('#agent/core/random.ts'),
-      import('./demo-broker.ts'),
-      import('./demo-config.ts'),
-      import('#agent/core/redact-url.ts'),
-    ]);
+  const [
+    { openOutpost },
+    { createLog },
+    { systemClock },
+    { systemRandom },
+    { openBroker },
+    { demoConfig },
+    { redactUrl },
+  ] = await Promise.all([
+    import('#agent/opening.ts'),
+    import('#agent/core/log.ts'),
+    import('#agent/core/clock.ts'),
+    import('#agent/core/random.ts'),
+    import('./demo-broker.ts'),
+    import('./demo-config.ts'),
+    import('#agent/core/redact-url.ts'),
+  ]);
   await using broker = await openBroker((event) => screen.event(event));
   const config = await demoConfig({ video, folder, brokerUrl: broker.url });
   screen.begin({ video: redactUrl(video), model: model.manifest.name, broker: broker.url });
   const { keepPicture } = await import('./demo-picture.ts');
   let first: Promise<void> | undefined;
-  await using outpost = await Outpost.open({
+  await using outpost = await openOutpost({
     config,
     model: async () => await Promise.resolve(model),
     clock: systemClock,

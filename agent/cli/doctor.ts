@@ -93,7 +93,10 @@ async function readConfig(file: string | undefined): Promise<{ readonly config: 
   const { loadConfig } = await import('#config/load.ts');
   const check = 'configuration';
   try {
-    const { config, file: found } = await loadConfig({ schemaFor: deviceSchema, ...(file === undefined ? {} : { file }) });
+    const { config, file: found } = await loadConfig({
+      schemaFor: deviceSchema,
+      ...(file === undefined ? {} : { file }),
+    });
     return { config, finding: { check, verdict: 'ok', detail: found ?? 'none found: all defaults' } };
   } catch (thrown) {
     const { toOutpostError } = await import('#agent/core/errors.ts');

@@ -98,7 +98,7 @@ async function ffmpegs(): Promise<[string, Ffmpeg][]> {
   const paths = [undefined, development].filter((path, index) => index === 0 || path !== undefined);
   return await Promise.all(
     paths.map(async (path): Promise<[string, Ffmpeg]> => {
-      const found = await findFfmpeg(path);
+      const found = await findFfmpeg({ explicitPath: path });
       return [found.version, found];
     }),
   );

@@ -33,19 +33,27 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   // Before any child is started, which would inherit it.
   const { openServiceManager, serviceFolders, takeServiceRequest } = await import('#agent/core/notify.ts');
   const request = takeServiceRequest();
-  // It loads beside us: the first detection comes a third of a second earlier.
-  const { WaitingChild } = await import('#agent/vision/waiting-child.ts');
+  // Both load beside us: the first detection comes a third of a second earlier.
+  const [{ WaitingChild }, { WaitingWriter }] = await Promise.all([
+    import('#agent/vision/waiting-child.ts'),
+    import('#agent/outbox/waiting-writer.ts'),
+  ]);
   using held = new DisposableStack();
   const child = held.use(new WaitingChild());
+  const writer = held.use(new WaitingWriter());
   const { findConfig, identify, makeStorage, sayWhatIsMissing, writeStarter } = await import('./first-start.ts');
   const folders = serviceFolders();
   const found = await findConfig({ file, profile, folders, schemaFor: deviceSchema });
   if (!found.config.cameras.some(({ enabled }) => enabled)) child[Symbol.dispose]();
+  const { vision } = found.config;
   let model: Promise<Model> | undefined = modelOf(found.config, undefined);
   // What it throws is thrown where it is used.
-  model.catch(() => undefined);
-  const [{ Outpost }, { createLog }, { systemClock }, { systemRandom }] = await Promise.all([
-    import('#agent/outpost.ts'),
+  model.then(
+    (known) => child.prepare({ model: known, threads: vision.threads, labels: vision.labels }),
+    () => undefined,
+  );
+  const [{ openOutpost }, { createLog }, { systemClock }, { systemRandom }] = await Promise.all([
+    import('#agent/opening.ts'),
     import('#agent/core/log.ts'),
     import('#agent/core/clock.ts'),
     import('#agent/core/random.ts'),
@@ -60,7 +68,7 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
     await writeStarter(config, folders, log);
     void sayWhatIsMissing(config, log);
   }
-  await using outpost = await Outpost.open({
+  await using outpost = await openOutpost({
     config,
     model: async () => {
       const first = model ?? modelOf(config, undefined);
@@ -71,6 +79,7 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
     random: systemRandom,
     log,
     child,
+    writer,
     manager: request && openManager(request, openServiceManager, log),
     identity: identity ?? fault,
   });

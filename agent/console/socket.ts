@@ -7,9 +7,10 @@
  *   outpost voice announce ID      --POST---'
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { type IncomingMessage, type ServerResponse, createServer, request } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { http } from '#agent/core/http.ts';
 import { untilAborted } from '#agent/core/abort.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 
@@ -44,7 +45,7 @@ export async function serveStatus(path: string, answers: Answers, signal: AbortS
   await mkdir(dirname(path), { recursive: true });
   // What a killed agent left behind; a living one holds the store's lock, so this is nobody's.
   await rm(path, { force: true });
-  const server = createServer((question, answer) => void reply(question, answer, answers));
+  const server = http().createServer((question, answer) => void reply(question, answer, answers));
   server.listen(path);
   await once(server, 'listening');
   await chmod(path, 0o600);
@@ -109,7 +110,7 @@ export const askVoice = async (path: string, order: VoiceOrder, argument?: strin
 
 async function ask(socket: string, path: string, method = 'GET'): Promise<string> {
   return await new Promise((resolve, reject) => {
-    const question = request({ socketPath: socket, path, method, timeout: 5_000 }, (answer) => {
+    const question = http().request({ socketPath: socket, path, method, timeout: 5_000 }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on('data', (chunk: Buffer) => chunks.push(chunk));
       answer.on('end', () => {

@@ -8,9 +8,9 @@
  */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Clock } from '#agent/core/clock.ts';
+import { http, https } from '#agent/core/http.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { EvidenceServerConfig } from '#config/schema.ts';
 import type { Pace } from './pace.ts';
@@ -92,7 +92,7 @@ async function openRequest(
   const [ca, cert, key] = await Promise.all([server.ca, server.certificate, server.key].map(readPem));
   const digest = `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`;
   const { token } = server;
-  const open = url.startsWith('https:') ? httpsRequest : httpRequest;
+  const open = url.startsWith('https:') ? https().request : http().request;
   const request = open(url, {
     method: 'PUT',
     agent: false,

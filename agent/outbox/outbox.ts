@@ -21,6 +21,7 @@ import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, Slot
 import { type LaneRate, LaneRates } from './lane-rates.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { withChanges } from './slots.ts';
+import type { WaitingWriter } from './waiting-writer.ts';
 import { failureToError, Writer } from './writer.ts';
 
 export interface OutboxOptions {
@@ -34,6 +35,8 @@ export interface OutboxOptions {
   readonly random?: Random;
   readonly health?: Health;
   readonly host?: Host;
+  /** A writer thread that was started beforehand. */
+  readonly writer?: WaitingWriter | undefined;
 }
 
 /** A place in a lane: older epochs lie before newer ones. */
@@ -171,6 +174,7 @@ class DurableOutbox implements Outbox {
       clock,
       random,
       log,
+      waiting: options.writer,
       events: { opened: (opened) => this.#opened(opened), down: (error) => this.#refuseAll(error) },
     });
   }

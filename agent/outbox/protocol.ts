@@ -157,5 +157,5 @@ export type FromWriter =
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory };
 
-/** A text is a small Job. */
+/** What follows the WriterOptions, which the thread is told first. A text is a small Job. */
 export type ToWriter = string | { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };

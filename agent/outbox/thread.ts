@@ -8,39 +8,41 @@ import { answerAsText, jobOfText } from './small-job.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
-  readonly options: WriterOptions;
   readonly bell: Bell;
 }
 
 const nothing: JobMemory = new Uint8Array(0);
 
-export function runOutboxThread(data: OutboxThreadData): void {
+/** Opens the store when it is told which, and serves it until it is told to end. */
+export function runOutboxThread({ bell }: OutboxThreadData): void {
   const port = parentPort;
   if (!port) throw new Error('The writer runs in a thread.');
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
+  const options = next(port, bell) as WriterOptions;
   let opened: OpenedStore;
   try {
-    opened = openStore(data.options);
+    opened = openStore(options);
   } catch (thrown) {
-    say({ kind: 'failed', failure: asFailure(toStoreError(thrown, data.options.path)) });
+    say({ kind: 'failed', failure: asFailure(toStoreError(thrown, options.path)) });
     port.close();
     return;
   }
+  const { store, close } = opened;
   say({ kind: 'opened', opened: opened.opened });
-  opened.store.restoreReserve(data.options.now.monoMs);
-  serve(port, say, opened, data);
+  store.restoreReserve(options.now.monoMs);
+  while (handle(next(port, bell) as ToWriter, store, say, options.path));
+  close();
+  port.close();
 }
 
 /** Sleeps on the bell and not in an event loop, which is slower to wake and has nothing else to do here. */
-function serve(port: MessagePort, say: (message: FromWriter) => void, { store, close }: OpenedStore, data: OutboxThreadData): void {
-  for (let isOpen = true; isOpen;) {
-    const rung = Atomics.load(data.bell, 0);
-    const received = receiveMessageOnPort(port) as { message: ToWriter } | undefined;
-    if (received) isOpen = handle(received.message, store, say, data.options.path);
-    else Atomics.wait(data.bell, 0, rung);
+function next(port: MessagePort, bell: Bell): unknown {
+  for (;;) {
+    const rung = Atomics.load(bell, 0);
+    const received = receiveMessageOnPort(port);
+    if (received) return received.message;
+    Atomics.wait(bell, 0, rung);
   }
-  close();
-  port.close();
 }
 
 /** @returns false when it is the end */

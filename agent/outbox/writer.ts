@@ -8,12 +8,12 @@ import { Backoff } from '#agent/core/backoff.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
-import { startThread } from '#agent/core/program.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
 import { answerOfText, jobAsText } from './small-job.ts';
-import type { Answer, Bell, Failure, FromWriter, Job, JobMemory, Opened, ToWriter, WriterOptions } from './protocol.ts';
+import type { Answer, Failure, FromWriter, Job, JobMemory, Opened, WriterOptions } from './protocol.ts';
+import { WaitingWriter } from './waiting-writer.ts';
 
 export interface WriterEvents {
   opened(opened: Opened): void;
@@ -27,14 +27,13 @@ export interface WriterContext {
   readonly random: Random;
   readonly log: Log;
   readonly events: WriterEvents;
+  /** One that was started before. */
+  readonly waiting: WaitingWriter | undefined;
 }
 
 const closeLimitMs = 5_000;
 /** As many as there are Jobs in flight. */
 const mostSpare = 3;
-/** What passes through is short-lived: a large nursery would only be memory that is touched. */
-const resourceLimits = { maxYoungGenerationSizeMb: 24 };
-
 interface Answered {
   readonly answer: Answer;
   readonly memory: JobMemory;
@@ -51,8 +50,8 @@ interface InFlight {
 export class Writer {
   readonly #context: WriterContext;
   readonly #ending = new AbortController();
-  #worker: Worker | undefined;
-  #bell: Bell | undefined;
+  #waiting: WaitingWriter | undefined;
+  #writer: WaitingWriter | undefined;
   #inFlight: InFlight[] = [];
   readonly #spare: JobMemory[] = [];
   readonly #answers: Answered[] = [];
@@ -65,10 +64,11 @@ export class Writer {
 
   constructor(context: WriterContext) {
     this.#context = context;
+    this.#waiting = context.waiting;
   }
 
   get isOpen(): boolean {
-    return this.#worker !== undefined && !this.#ending.signal.aborted;
+    return this.#writer !== undefined && !this.#ending.signal.aborted;
   }
 
   /** How long the oldest Job has waited without a word from the thread; 0 when none waits. */
@@ -103,14 +103,15 @@ export class Writer {
       confirmed: this.#confirmed,
       isReopening: this.#wasOpen,
     };
-    const bell: Bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-    const worker = startThread('outbox', { options, bell }, { resourceLimits });
+    const writer = this.#waiting ?? new WaitingWriter();
+    this.#waiting = undefined;
+    writer.open(options);
+    const { worker } = writer;
     const opened = await firstWord(worker);
     this.#suspect = false;
     this.#confirmed = undefined;
     this.#wasOpen = true;
-    this.#worker = worker;
-    this.#bell = bell;
+    this.#writer = writer;
     worker.on('message', (message: FromWriter) => {
       if (typeof message === 'string') this.#heard({ answer: answerOfText(message), memory: nothing });
       else if (message.kind === 'answer') this.#heard(message);
@@ -127,24 +128,17 @@ export class Writer {
 
   /** @throws OutpostError when the thread ended before it answered */
   async run(job: Job): Promise<Answer> {
-    const worker = this.#worker;
-    if (!worker) throw new OutpostError('outbox-unavailable');
+    const writer = this.#writer;
+    if (!writer) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
       this.#inFlight.push({ askedMs: this.#context.clock.monoMs(), resolve, reject });
       const { bytes } = job.appends;
       const text = jobAsText(job);
       if (text !== undefined) {
-        this.#tell(worker, text);
+        writer.tell(text);
         this.#keep(bytes);
-      } else this.#tell(worker, { kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
+      } else writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
     });
-  }
-
-  #tell(worker: Worker, message: ToWriter, transfers: readonly ArrayBuffer[] = []): void {
-    worker.postMessage(message, transfers);
-    if (!this.#bell) return;
-    Atomics.add(this.#bell, 0, 1);
-    Atomics.notify(this.#bell, 0);
   }
 
   #keep(memory: JobMemory): void {
@@ -153,11 +147,12 @@ export class Writer {
 
   async close(): Promise<void> {
     this.#ending.abort();
-    const worker = this.#worker;
-    this.#worker = undefined;
-    if (!worker) return;
+    const writer = this.#writer;
+    this.#writer = undefined;
+    if (!writer) return;
+    const { worker } = writer;
     const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    this.#tell(worker, { kind: 'close' });
+    writer.tell({ kind: 'close' });
     const limit = new AbortController();
     await Promise.race([exited, this.#context.clock.sleep(closeLimitMs, limit.signal).catch(() => undefined)]);
     limit.abort();
@@ -194,7 +189,7 @@ export class Writer {
     if (answer.broken) {
       this.#suspect = isCorrupt(answer);
       this.#confirmed = answer.confirmed;
-      this.#worker = undefined;
+      this.#writer = undefined;
     }
     this.#inFlight.shift()?.resolve(answer);
     if (!answer.broken) return;
@@ -203,11 +198,11 @@ export class Writer {
   }
 
   #lost(worker: Worker, error: OutpostError): void {
-    if (worker !== this.#worker || this.#ending.signal.aborted) return;
+    if (worker !== this.#writer?.worker || this.#ending.signal.aborted) return;
     // it had answered these before it ended
     while (this.#answers.length > 0) this.#handle();
-    if (worker !== this.#worker) return;
-    this.#worker = undefined;
+    if (worker !== this.#writer?.worker) return;
+    this.#writer = undefined;
     this.#failAll(error);
     void this.#reopen();
   }

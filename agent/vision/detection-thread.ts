@@ -11,9 +11,9 @@ import type { Detection } from '#agent/domain/detection.ts';
 import type { PictureSize } from '#agent/domain/frame.ts';
 import { type Model, frameFormat } from '#models/model.ts';
 import { Detector } from './detector.ts';
-import { openSession } from './session.ts';
+import { loadRuntime, openSession } from './session.ts';
 
-/** What the thread is started with. */
+/** What the thread is told first. */
 export interface DetectionThreadData {
   readonly model: Model;
   readonly threads: number;
@@ -62,8 +62,13 @@ export type ThreadGreeting =
 /** What may be a person in a picture that is to be stored: hidden rather once too often. */
 export const hidingScore = 0.15;
 
-export async function runDetectionThread(data: DetectionThreadData): Promise<void> {
+/** Loads the runtime at once, and the model when it is told which. */
+export async function runDetectionThread(): Promise<void> {
   const port = parentPort as MessagePort;
+  const told = new Promise<DetectionThreadData>((resolve) => port.once('message', resolve));
+  // What it throws is thrown again where it is used.
+  loadRuntime().catch(() => undefined);
+  const data = await told;
   const startedAt = performance.now();
   let detector: Detector;
   try {

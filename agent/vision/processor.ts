@@ -42,3 +42,12 @@ export function checkProcessor(path = '/proc/cpuinfo', arch: string = process.ar
     context: { missing },
   });
 }
+
+export function isProcessorSuited(): boolean {
+  try {
+    checkProcessor();
+    return true;
+  } catch {
+    return false;
+  }
+}

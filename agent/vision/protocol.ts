@@ -1,7 +1,7 @@
 /**
  * What the agent and its inference child say to each other.
  *
- *   agent --configure, picture, stop--> child --ready, camera, tracked, picture, stats, failed--> agent
+ *   agent --prepare, configure, picture, stop--> child --ready, camera, tracked, picture, stats, failed--> agent
  */
 import type { CameraConfig, EvidenceConfig, TrackerConfig, VisionConfig } from '#config/schema.ts';
 import type { Box, Point } from '#agent/domain/box.ts';
@@ -9,6 +9,14 @@ import type { PictureSize } from '#agent/domain/frame.ts';
 import type { TrackedFrame } from '#agent/domain/track.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
 import type { Model } from '#models/model.ts';
+
+/** The model of the configuration that will come: it is opened while the agent is still busy. */
+export interface Prepare {
+  readonly type: 'prepare';
+  readonly model: Model;
+  readonly threads: number;
+  readonly labels: readonly string[];
+}
 
 export interface Configure {
   readonly type: 'configure';
@@ -53,7 +61,7 @@ export interface Stop {
   readonly type: 'stop';
 }
 
-export type ToChild = Configure | AskPicture | Stop;
+export type ToChild = Prepare | Configure | AskPicture | Stop;
 
 export type CameraState = 'opening' | 'open' | 'down' | 'ended';
 

@@ -22,8 +22,30 @@ export interface DetectedFrame {
   readonly inferenceMs: number;
 }
 
+/** A detection thread that loads its runtime while nobody has said yet which model. */
+export class WaitingThread {
+  readonly #worker = startThread('detection', {});
+  /** Rejects when the thread breaks. */
+  readonly #greeted: Promise<ThreadGreeting>;
+
+  constructor() {
+    this.#greeted = new Promise((resolve, reject) => {
+      this.#worker.once('message', resolve).once('error', reject);
+    });
+    // Heard by whoever opens it.
+    this.#greeted.catch(() => undefined);
+  }
+
+  async open(data: DetectionThreadData): Promise<{ readonly worker: Worker; readonly greeting: ThreadGreeting }> {
+    this.#worker.postMessage(data);
+    return { worker: this.#worker, greeting: await this.#greeted };
+  }
+}
+
 export class RemoteDetector implements AsyncDisposable {
   readonly loadMs: number;
+  /** That it keeps; all when empty. */
+  readonly labels: readonly string[];
   readonly #worker: Worker;
   readonly #model: Model;
   readonly #waiting = new Map<number, Waiting>();
@@ -32,23 +54,23 @@ export class RemoteDetector implements AsyncDisposable {
   #lastId = 0;
   #broken: OutpostError | undefined;
 
-  private constructor(worker: Worker, model: Model, loadMs: number) {
+  private constructor(worker: Worker, { model, labels }: DetectionThreadData, loadMs: number) {
     this.#worker = worker;
     this.#model = model;
+    this.labels = labels;
     this.loadMs = loadMs;
     worker.on('message', (reply: ThreadReply) => this.#settle(reply));
     worker.on('error', (cause) => this.#break(new OutpostError('vision-thread-ended', undefined, { cause })));
     worker.on('exit', () => this.#break(new OutpostError('vision-thread-ended')));
   }
 
-  /** @throws OutpostError why the model cannot be used */
-  static async open(data: DetectionThreadData): Promise<RemoteDetector> {
-    const worker = startThread('detection', { ...data });
-    const greeting = await new Promise<ThreadGreeting>((resolve, reject) => {
-      worker.once('message', resolve);
-      worker.once('error', reject);
-    });
-    if (greeting.kind === 'ready') return new RemoteDetector(worker, data.model, greeting.loadMs);
+  /**
+   * @param thread one that was started before; otherwise one is started now
+   * @throws OutpostError why the model cannot be used
+   */
+  static async open(data: DetectionThreadData, thread = new WaitingThread()): Promise<RemoteDetector> {
+    const { worker, greeting } = await thread.open(data);
+    if (greeting.kind === 'ready') return new RemoteDetector(worker, data, greeting.loadMs);
     await worker.terminate();
     throw new OutpostError(greeting.code, greeting.message, { hint: greeting.hint });
   }

@@ -23,6 +23,7 @@ import { OnnxGraph } from '#models/convert/onnx.ts';
 import { readManifest, resolveModel } from '#models/registry.ts';
 import { Detector } from './detector.ts';
 import { pictureToPlanes } from './letterbox.ts';
+import { EarlyDetector } from './early-detector.ts';
 import { RemoteDetector } from './remote-detector.ts';
 import { type Session, openSession } from './session.ts';
 import { differencesOf, verifyModel } from './verify.ts';
@@ -299,6 +300,30 @@ describeWith('with the weights of yolox-nano', [needsData('models', 'yolox_nano_
     const people = await remote.findPeople(jpeg);
     expect(people.length).toBeGreaterThanOrEqual(9);
     expect(await remote.findPeople(jpeg)).toEqual(people);
+  });
+
+  test('opened before it is asked for, it is the one that was prepared, or else the one that is wanted', async () => {
+    const opened = await resolveModel('yolox-nano', { ...places, cacheDir: folder });
+    const jpeg = readFileSync(join(import.meta.dirname, '../../models/golden/street.jpg'));
+    for (const labels of [[], ['bicycle']]) {
+      const early = new EarlyDetector();
+      early.prepare({ model: opened, threads: 1, labels: [] });
+      await using detector = await early.open({ model: opened, threads: 1, labels });
+      expect(detector.labels).toEqual(labels);
+      expect((await detector.findPeople(jpeg)).length).toBeGreaterThanOrEqual(9);
+    }
+  });
+
+  test('damaged, it is refused where it is opened, not where it is prepared', async () => {
+    const { manifest } = await readManifest('yolox-nano');
+    const data = {
+      model: { manifest, labels: labelsOf(manifest), weightsPath: '/nowhere.onnx' },
+      threads: 1,
+      labels: [],
+    };
+    const early = new EarlyDetector();
+    early.prepare(data);
+    await expect(early.open(data)).rejects.toMatchObject({ code: 'model-missing' });
   });
 
   test('truncated, it is refused', async () => {
