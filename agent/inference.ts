@@ -6,9 +6,10 @@
  * It has no database, no keys, and no network but its cameras. It ends when the agent does.
  */
 import { Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Camera } from '#agent/capture/camera.ts';
 import { type Ffmpeg, findFfmpeg } from '#agent/capture/ffmpeg.ts';
+import { cacheFolder } from '#agent/core/cache-folder.ts';
 import { Channel } from '#agent/core/channel.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { toOutpostError } from '#agent/core/errors.ts';
@@ -17,7 +18,6 @@ import { systemRandom } from '#agent/core/random.ts';
 import { residentBytes } from '#agent/core/resident.ts';
 import { Turns } from '#agent/core/turns.ts';
 import type { Frame } from '#agent/domain/frame.ts';
-import { defaultCacheDir } from '#models/cache.ts';
 import { frameFormat } from '#models/model.ts';
 import type { AskPicture, Configure, FromChild, ToChild } from '#agent/vision/protocol.ts';
 import { EarlyDetector } from '#agent/vision/early-detector.ts';
@@ -51,7 +51,7 @@ export async function runInference(): Promise<void> {
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => stopping.abort());
   // Asked before anybody needs it: it takes as long as the agent takes to open its store.
-  const ffmpeg = findFfmpeg({ memory: join(dirname(defaultCacheDir()), 'ffmpeg.json') });
+  const ffmpeg = findFfmpeg({ memory: join(cacheFolder(), 'ffmpeg.json') });
   ffmpeg.catch(() => undefined);
   const detector = new EarlyDetector();
   let working: Promise<void> | undefined;

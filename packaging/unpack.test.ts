@@ -18,7 +18,7 @@ import { zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OutpostError } from '#agent/core/errors.ts';
 import { type Asset, describe as describeContent } from './assets.ts';
-import type { CacheChoice } from './cache-folder.ts';
+import type { CacheChoice } from '#agent/core/cache-folder.ts';
 import { type Machine, toAbsolute } from './branches.ts';
 import { isCode } from './content.ts';
 import { unpack } from './unpack.ts';

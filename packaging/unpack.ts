@@ -23,7 +23,7 @@ import {
 import { dirname, join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { OutpostError, messageOf, systemCode } from '#agent/core/errors.ts';
-import type { CacheChoice } from './cache-folder.ts';
+import type { CacheChoice } from '#agent/core/cache-folder.ts';
 import { type Machine, toRelative } from './branches.ts';
 import { type Content, type ContentFile, isCode } from './content.ts';
 

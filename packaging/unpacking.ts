@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { getAsset, getRawAsset } from 'node:sea';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
-import { type CacheChoice, cacheChoices } from './cache-folder.ts';
+import { type CacheChoice, cacheChoices } from '#agent/core/cache-folder.ts';
 import { type Content, contentAsset, unpackArgument } from './content.ts';
 import { unpack } from './unpack.ts';
 

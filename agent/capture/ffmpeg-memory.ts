@@ -41,9 +41,11 @@ export async function remembered(memory: string, path: string): Promise<FfmpegAn
 export async function remember(memory: string, path: string, given: FfmpegAnswer): Promise<void> {
   const passing = `${memory}.${process.pid}`;
   try {
-    await mkdir(dirname(memory), { recursive: true });
+    // Not its parents: a home that does not exist is not made.
+    await mkdir(dirname(memory)).catch(() => undefined);
     const kept: Kept = { file: await identityOf(path), answer: given };
-    await writeFile(passing, JSON.stringify(kept));
+    // never through a link that somebody else laid into a shared folder
+    await writeFile(passing, JSON.stringify(kept), { flag: 'wx', mode: 0o600 });
     await rename(passing, memory);
   } catch {
     // a read-only or full disk: it is asked again at the next start

@@ -1,8 +1,10 @@
 /**
- * Where the single binary unpacks itself: a folder that somebody named, else the user's cache, else the temporary folder.
+ * Where the single binary unpacks itself, and what may be forgotten is kept: a folder that somebody named, else the user's
+ * cache, else the temporary folder.
  *
  *   XDG_CACHE_HOME -> CACHE_DIRECTORY (systemd's) -> ~/.cache -> the system's temporary folder
  */
+import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 export interface CacheChoice {
@@ -31,4 +33,10 @@ export function cacheChoices(
   const home = environment['HOME'];
   const own = home && isAbsolute(home) ? [{ folder: join(home, '.cache', 'outpost'), named: false }] : [];
   return [...own, { folder: join(temporary, `outpost-${user}`), named: false }];
+}
+
+/** The best of this process's choices. Absolute; perhaps not there. */
+export function cacheFolder(): string {
+  const temporary = tmpdir();
+  return cacheChoices(process.env, temporary, process.getuid?.() ?? 0)[0]?.folder ?? temporary;
 }
