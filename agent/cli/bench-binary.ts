@@ -16,6 +16,7 @@ import type { Status } from '#agent/outpost.ts';
 import type { ConfigInput } from '#config/load.ts';
 import { type BenchRow, type BinaryBenchOptions, median } from './bench-row.ts';
 import { demoScene } from './demo-config.ts';
+import { existingVideo } from './running.ts';
 import { note, print, printTable } from './output.ts';
 
 const million = 1e6;
@@ -117,7 +118,7 @@ async function measureStarts(
   options: BinaryBenchOptions,
   rounds: number,
 ): Promise<readonly BenchRow[]> {
-  const video = resolve(options.video);
+  const video = await existingVideo(resolve(options.video));
   const kept = await mkdtemp(join(tmpdir(), 'outpost-bench-'));
   const times = { node: [], cold: [], warm: [], version: [], seeing: [], peer: [] } as Record<string, number[]>;
   const add = (name: string, value: number): void => void times[name]?.push(value);

@@ -9,9 +9,11 @@ import { formatBytes } from '#agent/core/bytes.ts';
 import { programCommand } from '#agent/core/program.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import type { Status } from '#agent/outpost.ts';
+import { resolveModel } from '#models/registry.ts';
 import { type BenchRow, type MemoryBenchOptions, median } from './bench-row.ts';
 import { demoScene } from './demo-config.ts';
 import { note } from './output.ts';
+import { existingVideo } from './running.ts';
 
 const limitBytes = 400_000_000;
 const sampleMs = 5_000;
@@ -24,10 +26,12 @@ interface Sample {
 }
 
 export async function benchMemory(options: MemoryBenchOptions): Promise<readonly BenchRow[]> {
+  const video = await existingVideo(resolve(options.video));
+  await resolveModel(options.model ?? 'yolox-nano');
   const folder = await mkdtemp(join(tmpdir(), 'outpost-bench-'));
   const file = join(folder, 'outpost.yaml');
   const config = {
-    ...demoScene(resolve(options.video), { pace: 'fast', loop: true }),
+    ...demoScene(video, { pace: 'fast', loop: true }),
     storage: { path: folder },
     log: { level: 'error' },
     vision: { model: options.model ?? 'yolox-nano' },

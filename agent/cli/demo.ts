@@ -3,7 +3,7 @@
  *
  *   clip or street -> Outpost -> MQTT (embedded broker) -> subscriber -> lines and a live table
  */
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
@@ -12,7 +12,7 @@ import type { Model } from '#models/model.ts';
 import type { Status } from '#agent/outpost.ts';
 import type { DemoScreen } from './demo-screen.ts';
 import { note } from './output.ts';
-import { untilStopped } from './running.ts';
+import { existingVideo, untilStopped } from './running.ts';
 
 const examples = `
 Examples:
@@ -95,22 +95,12 @@ async function demoModel(name: string, screen: DemoScreen, signal: AbortSignal):
 }
 
 async function demoVideo(named: string | undefined, screen: DemoScreen, signal: AbortSignal): Promise<string> {
-  if (named !== undefined) return named.includes('://') ? named : await existing(resolve(named));
+  if (named !== undefined) return named.includes('://') ? named : await existingVideo(resolve(named));
   const { sampleClip } = await import('./sample.ts');
   const clip = await sampleClip({ signal, onProgress: (progress) => screen.progress('sample clip', progress) });
   if (clip !== undefined) return clip;
   screen.say('The sample clip cannot be fetched; a rendered street takes its place. Your own: --video FILE|URL.');
   return 'sim://street?seed=1';
-}
-
-/** @throws OutpostError `source-missing`: an agent would wait for it, a demo has nothing else to show */
-async function existing(path: string): Promise<string> {
-  const { OutpostError, systemCode } = await import('#agent/core/errors.ts');
-  await access(path).catch((cause: unknown) => {
-    const reason = systemCode(cause) === 'ENOENT' ? 'is not there' : 'cannot be read';
-    throw new OutpostError('source-missing', `${path} ${reason}.`, { cause });
-  });
-  return path;
 }
 
 interface Watch {

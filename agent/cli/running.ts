@@ -1,4 +1,5 @@
 /** What every command that runs for a while shares: an end by signal, and the model that the configuration names. */
+import { access } from 'node:fs/promises';
 import { onAbort } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import type { Log } from '#agent/core/log.ts';
@@ -53,4 +54,14 @@ export async function deviceSchema(drivers?: ReadonlySet<string>): Promise<Confi
 export async function modelOf(config: Config, named: string | undefined): Promise<Model> {
   const { resolveModel } = await import('#models/registry.ts');
   return await resolveModel(named ?? config.vision.model);
+}
+
+/** @throws OutpostError `source-missing`: an agent would wait for it, a demo or a bench has nothing else to look at */
+export async function existingVideo(path: string): Promise<string> {
+  const { OutpostError, systemCode } = await import('#agent/core/errors.ts');
+  await access(path).catch((cause: unknown) => {
+    const reason = systemCode(cause) === 'ENOENT' ? 'is not there' : 'cannot be read';
+    throw new OutpostError('source-missing', `${path} ${reason}.`, { cause });
+  });
+  return path;
 }

@@ -6,23 +6,23 @@
  *   ack    -'                                        '-> peek: a batch as it will be sent
  */
 import type { Clock } from '#agent/core/clock.ts';
-import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError } from '#agent/core/errors.ts';
 import type { Health } from '#agent/core/health.ts';
 import type { Log } from '#agent/core/log.ts';
 import { type Random, systemRandom } from '#agent/core/random.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
-import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
+import type { Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { JobAppends, StoredEnvelope } from './append.ts';
 import { FreshAlarms } from './fresh-alarms.ts';
 import { type Host, systemHost } from './host.ts';
 import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, SlotState } from './protocol.ts';
+import { Jobs } from './jobs.ts';
 import { type LaneRate, LaneRates } from './lane-rates.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { withChanges } from './slots.ts';
 import type { WaitingWriter } from './waiting-writer.ts';
-import { failureToError, Writer } from './writer.ts';
+import { Writer } from './writer.ts';
 
 export interface OutboxOptions {
   /** Folder of the store; made when it is not there. */
@@ -103,29 +103,6 @@ export interface Outbox extends AsyncDisposable {
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
 }
 
-interface Waiting<Request, Result> {
-  readonly request: Request;
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: OutpostError) => void;
-}
-
-/** Encoded when its Job is made: texts that waited would be copied by each collection of the nursery. */
-interface Append extends Waiting<readonly Event[], readonly Envelope[]> {
-  /** When it arrived. */
-  readonly clock: ClockQuality;
-  /** How many of its events are alarms. */
-  readonly alarms: 'all' | 'some' | 'none';
-}
-
-/** Events in one Job: the transaction stays short, and so does the copying to the thread. */
-const mostEventsAJob = 1_024;
-/** So many that wait are worth a second Job in flight: it is made and copied while the writer works on the first. */
-const worthASecondJob = 64;
-/**
- * Milliseconds that the main thread is at work for each event of a Job. Two Jobs that overlap hide that work and cost a
- * commit more: where commits take longer, one large Job carries more.
- */
-const workMsAnEvent = 0.008;
 /** Events that wait for the disk; beyond it producers are refused. */
 const mostWaiting = 65_536;
 
@@ -141,21 +118,9 @@ class DurableOutbox implements Outbox {
   readonly #host: Host;
   readonly #writer: Writer;
   readonly #listeners = new Set<(lanes: ReadonlySet<Lane>) => void>();
-  #appends: Append[] = [];
-  #waitingEvents = 0;
-  #acks: Waiting<AckRequest, void>[] = [];
-  #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
   readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
   readonly #fresh = new FreshAlarms();
-  /** Jobs in flight, at most two that overlap. */
-  readonly #running = new Set<Promise<void>>();
-  /** The Job of alarms alone that is in flight beside them. */
-  #alarms: Promise<void> | undefined;
-  #isGathering = false;
-  /** Moving average; one that also moved the log into the database counts as four others at most. */
-  #commitMs = 0;
-  /** Events of the Jobs in flight. */
-  #writtenEvents = 0;
+  readonly #jobs: Jobs;
   #down: OutpostError | undefined;
   #closed = false;
   #origin: Origin;
@@ -176,6 +141,14 @@ class DurableOutbox implements Outbox {
       log,
       waiting: options.writer,
       events: { opened: (opened) => this.#opened(opened), down: (error) => this.#refuseAll(error) },
+    });
+    this.#jobs = new Jobs({
+      writer: this.#writer,
+      fresh: this.#fresh,
+      origin: () => this.#origin,
+      now: () => this.#now(),
+      onAnswer: (answer) => this.#take(answer),
+      onAppended: (touched) => this.#tell(touched),
     });
   }
 
@@ -207,15 +180,12 @@ class DurableOutbox implements Outbox {
   async append(events: readonly Event[]): Promise<readonly Envelope[]> {
     if (events.length === 0) return [];
     this.#checkOpen();
-    if (this.#waitingEvents + events.length > mostWaiting && this.#waitingEvents > 0) {
-      throw new OutpostError('outbox-busy', undefined, { context: { waiting: this.#waitingEvents } });
+    const waiting = this.#jobs.waitingEvents;
+    if (waiting > 0 && waiting + events.length > mostWaiting) {
+      throw new OutpostError('outbox-busy', undefined, { context: { waiting } });
     }
     const clock = this.#host.clockQuality();
-    this.#waitingEvents += events.length;
-    return await new Promise((resolve, reject) => {
-      this.#appends.push({ request: events, clock, alarms: alarmsIn(events), resolve, reject });
-      this.#pump();
-    });
+    return await new Promise((resolve, reject) => this.#jobs.append({ request: events, clock, resolve, reject }));
   }
 
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
@@ -242,17 +212,8 @@ class DurableOutbox implements Outbox {
 
   ask(): void {
     if (this.#closed || !this.#writer.isOpen || !this.#writer.isIdle) return;
-    const answered = this.#writer.run({
-      now: this.#now(),
-      appends: new JobAppends(new Uint8Array(0)).layout,
-      acks: [],
-      peeks: [],
-    });
     // A thread that ends before it answers is opened again; that is told elsewhere.
-    void answered.then(
-      (answer) => this.#take(answer),
-      () => undefined,
-    );
+    this.#jobs.ask().catch(() => undefined);
   }
 
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void {
@@ -264,30 +225,21 @@ class DurableOutbox implements Outbox {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const isBusy = (): boolean => this.#running.size > 0 || this.#alarms !== undefined;
-    while (isBusy() || this.#isGathering) {
-      await (this.#isGathering ? undefined : Promise.race([...this.#running, ...(this.#alarms ? [this.#alarms] : [])]));
-    }
+    await this.#jobs.settled();
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
   }
 
   async #read(request: PeekRequest): Promise<readonly PeekedBatch[]> {
     this.#checkOpen();
-    return await new Promise((resolve, reject) => {
-      this.#peeks.push({ request, resolve, reject });
-      this.#pump();
-    });
+    return await this.#jobs.read(request);
   }
 
   async #acknowledge(request: AckRequest): Promise<void> {
     this.#checkOpen();
     this.#ahead.acknowledged(request.lane, request.epoch, request.upto);
     if (request.lane === 'alarm') this.#fresh.acknowledged({ epoch: request.epoch, seq: request.upto });
-    await new Promise<void>((resolve, reject) => {
-      this.#acks.push({ request, resolve, reject });
-      this.#pump();
-    });
+    await this.#jobs.acknowledge(request);
   }
 
   #checkOpen(): void {
@@ -300,129 +252,10 @@ class DurableOutbox implements Outbox {
     return { wallMs: clock.wallMs(), monoMs: clock.monoMs(), clock: this.#host.clockQuality() };
   }
 
-  /** What the same turn of the loop still brings goes along. */
-  #pump(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
-    queueMicrotask(() => {
-      this.#isGathering = false;
-      if (this.#mayStartAlarms()) this.#startAlarms();
-      while (this.#mayStart()) this.#start();
-    });
-  }
-
-  #mayStart(): boolean {
-    if (!this.#writer.isOpen) return false;
-    if (this.#running.size === 0) return this.#appends.length > 0 || this.#acks.length > 0 || this.#peeks.length > 0;
-    return this.#running.size === 1 && (this.#isWorthASecondJob() || this.#peeks.length > 0);
-  }
-
-  /** Beside the others, and one at a time: they come soon, and nobody starves. */
-  #mayStartAlarms(): boolean {
-    return this.#writer.isOpen && this.#alarms === undefined && this.#appends.some(({ alarms }) => alarms !== 'none');
-  }
-
-  #isWorthASecondJob(): boolean {
-    if (this.#waitingEvents < worthASecondJob) return false;
-    return this.#commitMs < workMsAnEvent * (this.#waitingEvents + this.#writtenEvents);
-  }
-
-  #start(): void {
-    // A second Job that is there for its reads alone must not cost a commit.
-    const readsAlone = this.#running.size > 0 && !this.#isWorthASecondJob();
-    const appends = readsAlone ? [] : this.#takeAppends();
-    const acks = readsAlone ? [] : this.#acks.splice(0);
-    const running = this.#runJob(appends, acks, this.#peeks.splice(0)).finally(() => {
-      this.#running.delete(running);
-      this.#pump();
-    });
-    this.#running.add(running);
-  }
-
-  /** Without anything else that would make its Job longer. */
-  #startAlarms(): void {
-    this.#alarms = this.#runJob(this.#takeAlarms(), [], []).finally(() => {
-      this.#alarms = undefined;
-      this.#pump();
-    });
-  }
-
-  async #runJob(
-    taken: readonly Append[],
-    acks: readonly Waiting<AckRequest, void>[],
-    peeks: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[],
-  ): Promise<void> {
-    const origin = this.#origin;
-    const layout = new JobAppends(taken.length > 0 ? this.#writer.memory() : new Uint8Array(0));
-    const appends = taken.filter((append) => this.#encode(append, layout));
-    const events = appends.reduce((sum, { request }) => sum + request.length, 0);
-    this.#writtenEvents += events;
-    try {
-      const answer = await this.#writer.run({
-        now: this.#now(),
-        appends: layout.layout,
-        acks: foldAcks(acks.map(({ request }) => request)),
-        peeks: peeks.map(({ request }) => request),
-      });
-      this.#take(answer);
-      const touched = resolveAppends(appends, answer, origin, this.#fresh);
-      resolveAcks(acks, answer);
-      resolvePeeks(peeks, answer);
-      if (touched.size > 0) this.#tell(touched);
-    } catch (thrown) {
-      const error = toOutpostError(thrown);
-      for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
-    } finally {
-      this.#writtenEvents -= events;
-    }
-  }
-
-  /** Half of many where a second Job will take the other half. */
-  #takeAppends(): Append[] {
-    const isFirstOfTwo =
-      this.#running.size === 0 && this.#waitingEvents >= 2 * worthASecondJob && this.#isWorthASecondJob();
-    const most = Math.min(mostEventsAJob, isFirstOfTwo ? Math.ceil(this.#waitingEvents / 2) : mostEventsAJob);
-    let events = 0;
-    let count = 0;
-    for (const { request } of this.#appends) {
-      if (count > 0 && events + request.length > most) break;
-      events += request.length;
-      count += 1;
-    }
-    this.#waitingEvents -= events;
-    return this.#appends.splice(0, count);
-  }
-
-  /** Alarms go first, as far as every lane keeps its order. */
-  #takeAlarms(): Append[] {
-    const isMixed = this.#appends.some(({ alarms }) => alarms === 'some');
-    if (isMixed) return this.#takeAppends();
-    const taken = this.#appends.filter(({ alarms }) => alarms === 'all').slice(0, mostEventsAJob);
-    const isTaken = new Set(taken);
-    this.#appends = this.#appends.filter((append) => !isTaken.has(append));
-    this.#waitingEvents -= taken.reduce((sum, { request }) => sum + request.length, 0);
-    return taken;
-  }
-
-  /** @returns false when it was refused */
-  #encode({ request, clock, reject }: Append, layout: JobAppends): boolean {
-    try {
-      layout.add(request, this.#origin, clock);
-      return true;
-    } catch (thrown) {
-      reject(toOutpostError(thrown));
-      return false;
-    }
-  }
-
   #take(answer: Answer): void {
     const before = this.#slots;
     this.#slots = withChanges(before, answer.counters);
     this.#rates.changed(before, this.#slots, this.#options.clock.monoMs());
-    if (answer.commitMs > 0) {
-      const counted = this.#commitMs > 0 ? Math.min(answer.commitMs, 4 * this.#commitMs) : answer.commitMs;
-      this.#commitMs += (counted - this.#commitMs) / 8;
-    }
     if (answer.dropped > 0) {
       this.#ahead.forget();
       this.#options.log.warn('Events were given up, and declared.', { bytes: answer.dropped });
@@ -448,15 +281,12 @@ class DurableOutbox implements Outbox {
       );
     }
     this.#tell(new Set(slots.flatMap(({ lane, depth }) => (depth > 0 ? [lane] : []))));
-    this.#pump();
+    this.#jobs.pump();
   }
 
   #refuseAll(error: OutpostError): void {
     this.#down = error;
-    this.#waitingEvents = 0;
-    for (const { reject } of [...this.#appends.splice(0), ...this.#acks.splice(0), ...this.#peeks.splice(0)]) {
-      reject(error);
-    }
+    this.#jobs.refuseAll(error);
   }
 
   #tell(touched: ReadonlySet<Lane>): void {
@@ -477,64 +307,4 @@ class DurableOutbox implements Outbox {
       ...this.#rates.of(lane, monoMs),
     };
   }
-}
-
-function alarmsIn(events: readonly Event[]): Append['alarms'] {
-  const isAlarm = ({ lane }: Event): boolean => lane === 'alarm';
-  return events.every(isAlarm) ? 'all' : events.some(isAlarm) ? 'some' : 'none';
-}
-
-/** @returns the lanes that have new events */
-function resolveAppends(
-  appends: readonly Append[],
-  { seqs, refused }: Answer,
-  origin: Origin,
-  fresh: FreshAlarms,
-): Set<Lane> {
-  const touched = new Set<Lane>();
-  const failures = new Map(refused.map(({ append, failure }) => [append, failure]));
-  let at = 0;
-  for (const [index, { request, clock, resolve, reject }] of appends.entries()) {
-    const failure = failures.get(index);
-    if (failure) reject(failureToError(failure));
-    else {
-      const start = at;
-      const stored = request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock));
-      for (const envelope of stored) {
-        touched.add(envelope.lane);
-        if (envelope.lane === 'alarm') fresh.written(origin.epoch, envelope);
-      }
-      resolve(stored);
-    }
-    at += request.length;
-  }
-  return touched;
-}
-
-function resolveAcks(acks: readonly Waiting<AckRequest, void>[], { acks: failure }: Answer): void {
-  for (const { resolve, reject } of acks) {
-    if (failure) reject(failureToError(failure));
-    else resolve();
-  }
-}
-
-function resolvePeeks(waiting: readonly Waiting<PeekRequest, readonly PeekedBatch[]>[], { peeks }: Answer): void {
-  for (const [index, { resolve, reject }] of waiting.entries()) {
-    if ('code' in peeks) reject(failureToError(peeks));
-    else resolve(peeks[index] ?? []);
-  }
-}
-
-/** Plain acknowledgements of one lane: only the highest counts. */
-function foldAcks(requests: readonly AckRequest[]): AckRequest[] {
-  const highest = new Map<string, AckRequest>();
-  const others: AckRequest[] = [];
-  for (const request of requests) {
-    if (request.missing.length > 0 || request.isPoison) others.push(request);
-    else {
-      const key = `${request.epoch} ${request.lane}`;
-      if ((highest.get(key)?.upto ?? 0) < request.upto) highest.set(key, request);
-    }
-  }
-  return [...highest.values(), ...others];
 }
