@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -63,6 +63,10 @@ describeWith('the binary for ARM64', needs, () => {
     const ended = await emulated(system(), ['models', 'verify', 'yolox-nano', '--json']);
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     expect(ended.stdout).toContain('"yolox-nano"');
+  });
+
+  test('is no larger than it may be', () => {
+    expect(statSync(testBinary('arm64')).size).toBeLessThan(120e6);
   });
 
   test('finds the same boxes in real footage as the binary for x64', async () => {
