@@ -92,14 +92,11 @@ describeWith('the binary, unpacking itself', [needsTestedProgram], () => {
     const { stdout } = await run(binary, ['--version', '--json'], home);
     const { content, version } = JSON.parse(stdout) as About;
     const other = join(home, 'other');
-    const program = altered(
-      readFileSync(binary),
-      `{"hash":"${content}`,
-      `{"hash":"${content.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))}`,
-    );
-    writeFileSync(other, altered(program, `"about":{"version":"${version}"`, '"about":{"version":"9.9.9"'), {
-      mode: 0o755,
-    });
+    const nines = version.replaceAll(/\d/g, '9');
+    const another = content.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+    const built = altered(readFileSync(binary), `{"hash":"${content}`, `{"hash":"${another}`);
+    const newer = altered(built, `"about":{"version":"${version}"`, `"about":{"version":"${nines}"`);
+    writeFileSync(other, newer, { mode: 0o755 });
     const start = async (program: string): Promise<Ended> => await run(program, unpacking, home, { HOME: home });
     const ends = await Promise.all([binary, other, binary, other].map(start));
     expect(ends.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ends.map(() => ({ code: 0, stderr: '' })));
@@ -108,12 +105,11 @@ describeWith('the binary, unpacking itself', [needsTestedProgram], () => {
     expect(folders).toHaveLength(2);
     expect(filesIn(folders[0] ?? '')).toEqual(filesIn(folders[1] ?? ''));
     expect(filesIn(folders[0] ?? '').length).toBeGreaterThan(10);
-    expect((await run(other, ['--version'], home, { HOME: home })).stdout).toContain('9.9.9');
+    expect((await run(other, ['--version'], home, { HOME: home })).stdout).toContain(nines);
     // One that finds its own damaged mends it, and only it.
-    const mine = folders.find((folder) => !folder.endsWith(content.slice(0, 32))) ?? '';
-    const [damaged, untouched] = folders
-      .toSorted((a) => (a === mine ? -1 : 1))
-      .map((folder) => join(folder, 'config/profiles/station.yaml')) as [string, string];
+    const [damaged, untouched] = [another, content].map((name) =>
+      join(cache, name.slice(0, 32), 'config/profiles/station.yaml'),
+    ) as [string, string];
     chmodSync(damaged, 0o700);
     truncateSync(damaged, 1);
     const before = statSync(untouched).ino;

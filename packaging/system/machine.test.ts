@@ -87,15 +87,13 @@ describeWith('the .rpm', [needsRoot, needsProgram('rpmbuild', 'rpm')], () => {
       `libc.so.6(GLIBC_${glibc})(64bit)`,
       'libstdc++.so.6(GLIBCXX_3.4.24)(64bit)',
       'font(:lang=zh-cn)',
-      ...[
-        'ffmpeg',
-        'systemd',
-        '/bin/sh',
-        '/usr/sbin/useradd',
-        '/usr/sbin/groupadd',
-        '/usr/sbin/usermod',
-        '/usr/bin/getent',
-      ],
+      'ffmpeg',
+      'systemd',
+      '/bin/sh',
+      '/usr/sbin/useradd',
+      '/usr/sbin/groupadd',
+      '/usr/sbin/usermod',
+      '/usr/bin/getent',
     ];
     writeFileSync(
       stub,
