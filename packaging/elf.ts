@@ -59,6 +59,26 @@ export function readElf(file: Uint8Array): ElfNeeds {
   return { machine: bytes.readUInt16LE(18), symbols: found };
 }
 
+export interface DefinedSymbol {
+  /** Virtual. */
+  readonly address: number;
+  readonly bytes: number;
+}
+
+/** @returns a symbol that an ELF file gives to others. @throws RangeError when it has none of that name */
+export function definedSymbol(file: Buffer, name: RegExp): DefinedSymbol {
+  const sections = readSections(file);
+  const { bytes: symbols, link } = sections.find(({ type }) => type === types.dynsym) ?? {
+    bytes: Buffer.alloc(0),
+    link: 0,
+  };
+  for (let at = 0; at < symbols.length; at += symbolBytes) {
+    const [address, bytes] = [8, 16].map((field) => Number(symbols.readBigUInt64LE(at + field)));
+    if (address && bytes && name.test(nameAt(sections[link], symbols.readUInt32LE(at)))) return { address, bytes };
+  }
+  throw new RangeError(`It has no symbol like ${name.source}.`);
+}
+
 function readSections(bytes: Buffer): readonly Section[] {
   const [offset, size, count] = [Number(bytes.readBigUInt64LE(40)), bytes.readUInt16LE(58), bytes.readUInt16LE(60)];
   if (count === 0) throw new RangeError('It has no section headers.');

@@ -1,7 +1,7 @@
 /**
  * Node, with the program inside: Node's own single-executable format, written into a stripped copy of Node.
  *
- *   node --experimental-sea-config--> blob --postject--> executable
+ *   node --experimental-sea-config--> blob --postject--> executable --languages.ts, elf-cut.ts--> a smaller one
  *
  * Why plain SEA and not pkg's: see agent/decisions/009-plain-single-executable.md.
  */
@@ -13,6 +13,9 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { engineFlags } from '#agent/core/program.ts';
 import { OutpostError, messageOf } from '#agent/core/errors.ts';
+import { cut, placeInFile } from './elf-cut.ts';
+import { definedSymbol } from './elf.ts';
+import { keepLanguages } from './languages.ts';
 import { runTool } from './registry.ts';
 import type { Target } from './targets.ts';
 
@@ -48,9 +51,24 @@ export async function makeExecutable(
   // Before the injection, never after: it would take the blob away.
   await runTool(`${target.triple}-strip`, ['--strip-all', executable], { packages: target.compilers });
   await inject(executable, blob);
+  // After the injection, which would lay out the segments anew.
+  const shorter = withoutLanguages(await readFile(executable));
   await mkdir(dirname(output), { recursive: true });
-  await copyFile(executable, `${output}.new`);
+  await writeFile(`${output}.new`, shorter, { mode: 0o755 });
   await rename(`${output}.new`, output);
+}
+
+/**
+ * @param executable is written into
+ * @returns a shorter one
+ * @throws OutpostError `package-failed`
+ */
+export function withoutLanguages(executable: Buffer): Buffer {
+  const { address, bytes } = definedSymbol(executable, /^icudt\d+_dat$/);
+  const place = placeInFile(executable, address);
+  const kept = keepLanguages(executable.subarray(place, place + bytes));
+  kept.copy(executable, place);
+  return cut(executable, address, kept.length, bytes);
 }
 
 async function checkNode(target: Target, node: string): Promise<void> {

@@ -7,6 +7,7 @@
 import { hash } from 'node:crypto';
 import type { About, ContentFile } from './content.ts';
 import { type Component, inOrder } from './components.ts';
+import { keptLanguages } from './languages.ts';
 
 export interface SbomFacts {
   readonly about: About;
@@ -82,9 +83,12 @@ function entryOf(component: Component, inside = ''): object {
     licenses: [licenceOf(component)],
     ...(purl ? { purl } : {}),
     ...(source ? { externalReferences: [{ type: 'vcs', url: source }] } : {}),
+    ...(kind === 'runtime' ? { pedigree: { notes: changesToNode } } : {}),
     ...(within.length > 0 ? { components: within } : {}),
   };
 }
+
+const changesToNode = `bin/node without its symbol table, and without ICU's data for languages but ${keptLanguages.join(', ')}; its code is as published.`;
 
 const fileOf = ({ path, sha256 }: ContentFile, ref: string): object => ({
   'bom-ref': `${ref}#file:${path}`,

@@ -6,21 +6,21 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '#agent/core/clock.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import type { Status } from '#agent/outpost.ts';
 import type { ConfigInput } from '#config/load.ts';
+import { sizeRows } from './bench-binary-size.ts';
 import { type BenchRow, type BinaryBenchOptions, median } from './bench-row.ts';
 import { demoScene } from './demo-config.ts';
 import { existingVideo } from './running.ts';
 import { note, print, printTable } from './output.ts';
 
 const million = 1e6;
-const limits = { x64: 130, arm64: 120 } as const;
 /** Caches, heaps and pools find their size. */
 const settleMs = 20_000;
 
@@ -28,17 +28,9 @@ export async function benchBinary(options: BinaryBenchOptions): Promise<readonly
   const folder = resolve(options.folder);
   const binary = join(folder, `outpost-linux-${process.arch}`);
   const rounds = Number(options.rounds);
-  const sizes = await Promise.all(
-    (['x64', 'arm64'] as const).map(async (arch) => await sizeRows(join(folder, `outpost-linux-${arch}`), arch)),
-  );
+  const sizes = await sizeRows(folder);
   const starts = await measureStarts(binary, options, rounds);
-  return [...sizes.flat(), ...starts, ...(await memoryRows(binary, resolve(options.video)))];
-}
-
-async function sizeRows(path: string, arch: 'x64' | 'arm64'): Promise<readonly BenchRow[]> {
-  if (!existsSync(path)) return [];
-  const { size } = await stat(path);
-  return [row(`size of the binary for ${arch}`, megabytes(size), size / million, limits[arch], 'MB')];
+  return [...sizes, ...starts, ...(await memoryRows(binary, resolve(options.video)))];
 }
 
 const megabytes = (bytes: number): string => `${(bytes / million).toFixed(1)} MB`;

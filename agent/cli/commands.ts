@@ -33,7 +33,7 @@ function inherit(parent: Command): Command {
 }
 
 /** @param json for what is answered while the words are still read */
-function program(json: boolean): Command {
+export function program(json: boolean): Command {
   const root = new Command('outpost')
     // so that a command with commands of its own leaves them their options
     .enablePositionalOptions()

@@ -12,7 +12,8 @@ Examples:
 
 It makes the user \`outpost\` with its groups, folders, a first configuration, the systemd unit and udev’s rules. What is
 there and right is left alone, a configuration is never written over: run it again to mend or to upgrade.
-With --from nothing is used before the signature over SHA256SUMS and every checksum in it are right.`;
+With --from nothing is used before the signature over SHA256SUMS and every checksum in it are right. An older program than
+the installed one is refused: its signature is right, too, and its faults are known.`;
 
 const uninstallExamples = `
 Examples:
@@ -22,6 +23,7 @@ Examples:
 interface InstallChoice {
   readonly from?: string;
   readonly key?: string;
+  readonly allowDowngrade?: boolean;
   readonly root: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -38,7 +40,8 @@ export const installCommand = (): Command =>
     new Command('install')
       .description('install this program as a service of systemd')
       .option('--from <path>', 'a release: its folder, or its .tar')
-      .option('--key <file>', 'the public key of who made the release (Ed25519, PEM or base64)'),
+      .option('--key <file>', 'the public key of who made the release (Ed25519, PEM or base64)')
+      .option('--allow-downgrade', 'put an older program in the place of a newer one'),
   )
     .addHelpText('after', examples)
     .action(install);
@@ -53,10 +56,14 @@ export const uninstallCommand = (): Command =>
     .action(uninstall);
 
 async function install(choice: InstallChoice): Promise<void> {
-  const { planInstall } = await import('#packaging/system/install.ts');
+  const [{ planInstall }, { machines }] = await Promise.all([
+    import('#packaging/system/install.ts'),
+    import('#packaging/system/identity.ts'),
+  ]);
   const pieces = choice.from === undefined ? await ownPieces() : await releasePieces(choice.from, choice.key);
   await needRoot(choice);
-  await perform(await planInstall({ root: choice.root, ...pieces }), choice);
+  const { root, allowDowngrade } = choice;
+  await perform(await planInstall({ root, ...pieces, machine: machines[process.arch], allowDowngrade }), choice);
 }
 
 async function uninstall(choice: Omit<InstallChoice, 'from' | 'key'> & { readonly purge?: boolean }): Promise<void> {

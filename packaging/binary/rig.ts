@@ -28,6 +28,18 @@ export async function run(
   });
 }
 
+/**
+ * A program that says of itself something else, of the same length: what another build would be, without building it.
+ * @throws Error when it does not say that
+ */
+export function altered(program: Buffer, from: string, to: string): Buffer {
+  const copy = Buffer.from(program);
+  const at = copy.indexOf(from);
+  if (at < 0 || from.length !== to.length) throw new Error(`There is no ${from} that could become ${to}.`);
+  copy.write(to, at, 'latin1');
+  return copy;
+}
+
 /** A folder with nothing in it, gone after the test. */
 export function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'outpost-binary-'));

@@ -13,10 +13,14 @@ import { debScripts } from './scripts.ts';
 
 export const debArch: Readonly<Record<Arch, string>> = { x64: 'amd64', arm64: 'arm64' };
 
+/**
+ * What the program itself cannot start without: held before anything is unpacked, or an upgrade would have replaced a program
+ * that runs by one that cannot.
+ */
+const preDepends = ['libc6 (>= 2.28)', 'libstdc++6 (>= 8)'];
+
 /** Cameras are decoded by ffmpeg, captions drawn in a font that has Chinese: one of those that the distributions have. */
 const depends = [
-  'libc6 (>= 2.28)',
-  'libstdc++6 (>= 8)',
   'passwd',
   'init-system-helpers (>= 1.54~)',
   'ffmpeg',
@@ -28,6 +32,7 @@ Version: ${version}
 Architecture: ${debArch[arch]}
 Maintainer: The Outpost authors <outpost@users.noreply.github.com>
 Installed-Size: ${kibibytes}
+Pre-Depends: ${preDepends.join(', ')}
 Depends: ${depends.join(', ')}
 Recommends: systemd, udev
 Section: utils

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeWith, needsProgram, needsRoot } from '#agent/testing/require.ts';
-import { type Piece, planInstall, planUninstall, type Step } from './install.ts';
+import { type InstallOptions, type Piece, planInstall, planUninstall, type Step } from './install.ts';
 
-const piece = (content: string): Piece => ({
+const piece = (content: string | Uint8Array): Piece => ({
   read: async function* () {
     yield await Promise.resolve(Buffer.from(content));
   },
@@ -22,8 +22,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const plan = async (program = 'one'): Promise<readonly Step[]> =>
-  await planInstall({ root, program: piece(program), notify: piece('addon') });
+const plan = async (
+  program: string | Uint8Array = 'one',
+  more: Partial<InstallOptions> = {},
+): Promise<readonly Step[]> => await planInstall({ root, program: piece(program), notify: piece('addon'), ...more });
+/** What the build writes into a program. */
+const programOf = (version: string, day = '2026-11-26'): string =>
+  `…"about":{"version":"${version}","commit":"c0ffee","committed":"${day}T00:00:00.000Z"}…`;
 const perform = async (steps: readonly Step[]): Promise<readonly string[]> => {
   for (const { run } of steps) await run();
   return steps.map(({ what }) => what);
@@ -74,6 +79,33 @@ describeWith('install', [needsRoot, needsProgram('useradd', 'passwd'), needsProg
       expect(existsSync(join(root, path))).toBe(false);
     expect(read('etc/passwd')).not.toContain('outpost');
     expect(await perform(await planUninstall(root, true))).toEqual([]);
+  });
+
+  it.each([
+    ['an older version', programOf('0.1.9')],
+    ['an earlier build of the same', programOf('0.2.0', '2026-11-25')],
+    ['a program that does not say which it is', 'old'],
+  ])('does not go back to %s, unless it is told to', async (_what, older) => {
+    await perform(await plan(programOf('0.2.0')));
+    await expect(plan(older)).rejects.toMatchObject({ code: 'install-downgrade' });
+    expect(read('usr/bin/outpost')).toBe(programOf('0.2.0'));
+    await perform(await plan(older, { allowDowngrade: true }));
+    expect(read('usr/bin/outpost')).toBe(older);
+    expect(await perform(await plan(programOf('0.2.0')))).toEqual(['write /usr/bin/outpost']);
+    expect(await perform(await plan(programOf('0.2.0')))).toEqual([]);
+  });
+
+  it('refuses a program for another machine, whatever its name is', async () => {
+    const arm64 = Buffer.alloc(64);
+    arm64.write('\x7fELF', 'latin1');
+    arm64.writeUInt16LE(183, 18);
+    await expect(plan(arm64, { machine: 62 })).rejects.toMatchObject({
+      code: 'install-machine',
+      message: expect.stringContaining('is for arm64') as string,
+    });
+    await expect(plan('#!/bin/sh', { machine: 62 })).rejects.toMatchObject({ code: 'install-machine' });
+    await expect(plan('\x7fELF'.padEnd(18) + '\u003e\0', { machine: 62 })).resolves.not.toEqual([]);
+    expect(existsSync(join(root, 'usr'))).toBe(false);
   });
 
   it('leaves to dpkg what is dpkg’s', async () => {

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { OutpostError } from '#agent/core/errors.ts';
 import { starterConfig } from '#config/starter.ts';
+import { identityOf, isOlder, machines } from './identity.ts';
 import {
   configMode,
   deviceGroups,
@@ -42,11 +43,19 @@ export interface InstallOptions {
   readonly root: string;
   readonly program: Piece;
   readonly notify: Piece;
+  /** `e_machine` of the program; undefined takes any. */
+  readonly machine?: number | undefined;
+  readonly allowDowngrade?: boolean | undefined;
 }
 
-/** @throws OutpostError `install-owned` when a package manager has it in its care */
-export async function planInstall({ root, program, notify }: InstallOptions): Promise<readonly Step[]> {
+/**
+ * @throws OutpostError `install-owned` when a package manager has it in its care, `install-machine` when the program is for
+ *   another processor, `install-downgrade` when a newer one is there
+ */
+export async function planInstall(options: InstallOptions): Promise<readonly Step[]> {
+  const { root, program, notify } = options;
   await refuseOwned(root);
+  await refuseOther(options);
   const unit = join(unitFolders.own, unitName);
   return [
     ...(await planUser(root)),
@@ -88,6 +97,24 @@ export async function planUninstall(root: string, purge: boolean): Promise<reado
       : []),
     ...(removals.length > 0 && (await hasSystemd(root)) ? [reload] : []),
   ];
+}
+
+/** An old release is signed as well as a new one: whoever has it must not bring back what was mended since. */
+async function refuseOther({ root, program, machine, allowDowngrade }: InstallOptions): Promise<void> {
+  const offered = await identityOf(program.read());
+  if (machine !== undefined && offered.machine !== machine) {
+    const found =
+      Object.keys(machines).find((name) => machines[name] === offered.machine) ?? 'no machine that is known';
+    throw new OutpostError('install-machine', `The program is for ${found}; this machine is ${process.arch}.`);
+  }
+  const place = join(root, places.program);
+  const { release: installed } = (await isThere(place)) ? await identityOf(createReadStream(place)) : {};
+  if (!installed || allowDowngrade) return;
+  if (offered.release && !isOlder(offered.release, installed)) return;
+  const name = ({ version, commit, committed }: typeof installed): string =>
+    `${version} (${commit.slice(0, 12)}, ${committed.slice(0, 10)})`;
+  const what = offered.release ? name(offered.release) : 'one that does not say which';
+  throw new OutpostError('install-downgrade', `${name(installed)} is installed; this is an older one: ${what}.`);
 }
 
 const rpmDatabases = ['/var/lib/rpm', '/usr/lib/sysimage/rpm'];

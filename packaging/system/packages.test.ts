@@ -3,6 +3,7 @@
  * `rpm --root`; and the installer, for those who have neither.
  */
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -17,6 +18,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { version as current } from '#agent/core/version.ts';
 import type { Finding } from '#agent/cli/doctor-finding.ts';
 import { newKey } from '#agent/trust/keys.ts';
 import { SupervisedAgent } from '#agent/scenarios/service/supervised.ts';
@@ -24,7 +26,9 @@ import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsData, needsProgram, needsRoot } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
 import { buildNotify } from '../notify/build.ts';
+import { altered } from '../binary/rig.ts';
 import { makeRelease } from '../release/make.ts';
+import { signatureFile, signSums, sumsFile, writeSums } from '../release/sums.ts';
 import { buildDeb } from './deb.ts';
 import { buildRpm } from './rpm.ts';
 import { BareDebian, BootedDebian, ended, rpmOn, smallDeb } from './test-rig.ts';
@@ -75,6 +79,17 @@ describeWith(
     const bring = (file: string): string => {
       copyFileSync(file, join(debian.root, 'srv', basename(file)));
       return `/srv/${basename(file)}`;
+    };
+    /** A release as its maker signs it, with another program in it. */
+    const layRelease = (folder: string, program: Uint8Array): void => {
+      const files = new Map<string, Uint8Array>([
+        [`outpost-linux-${arch}`, program],
+        [`notify-linux-${arch}.node`, readFileSync(buildNotify(arch))],
+      ]);
+      const sums = writeSums(new Map([...files].map(([name, bytes]) => [name, hash('sha256', bytes)])));
+      for (const [name, bytes] of files) debian.write(join(folder, name), bytes, 0o755);
+      debian.write(join(folder, sumsFile), sums);
+      debian.write(join(folder, signatureFile), signSums(sums, key.privatePem));
     };
     const install = async (...files: readonly string[]) => await debian.run(['dpkg', '-i', ...files]);
     const ok = (ran: { readonly code: number | string; readonly text: string }): void => {
@@ -286,6 +301,20 @@ describeWith(
       expect((await debian.run(trusted)).stdout.trim()).toBe('write /usr/lib/outpost/notify.node');
       expect((await debian.run(trusted)).stdout.trim()).toBe('Nothing to do.');
       expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      const program = readFileSync(join(dist, `outpost-linux-${arch}`));
+      const zeros = current.replaceAll(/\d/g, '0');
+      layRelease('/srv/old', altered(program, `"about":{"version":"${current}"`, `"about":{"version":"${zeros}"`));
+      const back = ['outpost', 'install', '--from', '/srv/old', '--key', '/srv/release.pub'];
+      const kept = await debian.run(back);
+      expect(kept.text).toContain('[install-downgrade]');
+      expect(kept.text).toContain(zeros);
+      expect((await debian.run([...back, '--allow-downgrade'])).stdout.trim()).toBe('write /usr/bin/outpost');
+      expect((await debian.run(['outpost', '--version'])).stdout).toContain(zeros);
+      expect((await debian.run(trusted)).stdout.trim()).toBe('write /usr/bin/outpost');
+      layRelease('/srv/other', readFileSync(buildNotify(arch === 'x64' ? 'arm64' : 'x64')));
+      const foreign = await debian.run(['outpost', 'install', '--from', '/srv/other', '--key', '/srv/release.pub']);
+      expect(foreign.text).toContain('[install-machine]');
+      expect((await debian.run(trusted)).stdout.trim()).toBe('Nothing to do.');
       ok(await debian.run(['outpost', 'uninstall']));
       expect(existsSync(join(debian.root, 'etc/outpost/outpost.yaml'))).toBe(true);
       ok(await debian.run(['/srv/outpost', 'uninstall', '--purge']));

@@ -6,9 +6,11 @@
 import { chmod, copyFile, mkdir, readFile, readdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { program } from '#agent/cli/commands.ts';
 import { assetPath } from '#agent/core/program.ts';
 import { generatedPath, places, udevFolders, udevName, unitFolders, unitName } from './layout.ts';
 import { starterPlace } from './scripts.ts';
+import { manPage } from './man.ts';
 import type { Build } from './tool.ts';
 
 export interface Placed {
@@ -22,7 +24,10 @@ export interface Placed {
 /** Best compression, and no time inside. */
 export const gzip = (text: string | Uint8Array): Uint8Array => gzipSync(text, { level: 9 });
 
-export async function payload({ binary, notify, notices }: Build, kind: 'deb' | 'rpm'): Promise<readonly Placed[]> {
+export async function payload(
+  { binary, notify, notices, version, epoch }: Build,
+  kind: 'deb' | 'rpm',
+): Promise<readonly Placed[]> {
   const folder = assetPath('packaging', 'docs');
   const pages = (await readdir(folder)).filter((name) => name.endsWith('.md')).toSorted();
   const text = async (...parts: readonly string[]): Promise<Uint8Array> => await readFile(assetPath(...parts));
@@ -33,6 +38,7 @@ export async function payload({ binary, notify, notices }: Build, kind: 'deb' | 
     file(join(unitFolders[kind], unitName), await readFile(generatedPath(unitName))),
     file(join(udevFolders[kind], udevName), await readFile(generatedPath(udevName))),
     file(starterPlace, await readFile(generatedPath('outpost.yaml'))),
+    file('/usr/share/man/man1/outpost.1.gz', gzip(manPage(program(false), { version, epoch }))),
     file(join(places.docs, 'NOTICE'), await text('NOTICE')),
     file(join(places.docs, 'THIRD-PARTY-NOTICES.gz'), gzip(await readFile(notices))),
     file(join(places.docs, 'REFERENCE.md.gz'), gzip(await text('config', 'REFERENCE.md'))),

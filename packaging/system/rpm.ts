@@ -22,7 +22,7 @@ const requires = [
 ];
 
 const attributes = ({ path, mode }: Placed): string => {
-  const marks = path.startsWith(places.docs) ? '%doc ' : '';
+  const marks = path.startsWith(places.docs) || path.startsWith('/usr/share/man/') ? '%doc ' : '';
   return `${marks}%attr(${octal(mode)},root,root) ${path}`;
 };
 
