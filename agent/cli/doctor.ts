@@ -36,6 +36,7 @@ async function run({ config: file, cameras, json }: DoctorOptions): Promise<void
     attempt('model', async () => await links.checkModel(config)),
     attempt('agent', async () => await links.checkAgent(config)),
     attempt('broker', async () => await links.checkBroker(config)),
+    attempt('serial ports', async () => await devices.checkPorts(config.peripherals)),
     ...config.peripherals.map(
       async (peripheral) =>
         await attempt(`device ${peripheral.id}`, async () => await devices.checkPeripheral(peripheral)),
@@ -93,7 +94,10 @@ async function readConfig(file: string | undefined): Promise<{ readonly config: 
   const { loadConfig } = await import('#config/load.ts');
   const check = 'configuration';
   try {
-    const { config, file: found } = await loadConfig({ schemaFor: deviceSchema, ...(file === undefined ? {} : { file }) });
+    const { config, file: found } = await loadConfig({
+      schemaFor: deviceSchema,
+      ...(file === undefined ? {} : { file }),
+    });
     return { config, finding: { check, verdict: 'ok', detail: found ?? 'none found: all defaults' } };
   } catch (thrown) {
     const { toOutpostError } = await import('#agent/core/errors.ts');

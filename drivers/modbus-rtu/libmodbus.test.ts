@@ -88,7 +88,8 @@ describeWith('the driver asks libmodbus’s unit-test-server', requirements, () 
       const read = async (name: string) => (await session.read(name, signal))?.value;
       // UT_INPUT_BITS_TAB, the lowest bit first, and UT_INPUT_REGISTERS_TAB
       const bits = [0xac, 0xdb, 0x35].flatMap((byte) => Array.from({ length: 8 }, (_unused, at) => (byte >> at) & 1));
-      for (const at of [0, 1, 2, 3, 7, 8, 15, 16, 21]) expect([at, await read(`input${at}`)]).toEqual([at, bits[at] === 1]);
+      for (const at of [0, 1, 2, 3, 7, 8, 15, 16, 21])
+        expect([at, await read(`input${at}`)]).toEqual([at, bits[at] === 1]);
       expect(await read('ten')).toBe(10);
       expect([await read('firstCoil'), await read('lastCoil'), await read('word')]).toEqual([false, false, 0]);
       const written = { firstCoil: true, lastCoil: true, word: -2_000, last: 65_535, wide: 123_456.25 };
