@@ -227,6 +227,15 @@ function peripheral(context: Context): Peripheral {
       return latest ? [latest] : [];
     },
 
+    /** A base that drives by our word holds; one that a person drives is theirs. */
+    async close(signal) {
+      catchUp();
+      const drives = (): boolean =>
+        picture.isArmed === true && (picture.mode === 'guided' || picture.mode === 'mission');
+      for (let isHeld = !drives(); !isHeld && !signal.aborted;)
+        isHeld = (await commander.long(commands.setMode, [1, ...worked().hold], signal)).status === 'acknowledged';
+    },
+
     async perform(action, args, signal) {
       catchUp();
       // to disarm, nothing need be known
