@@ -41,6 +41,8 @@ function peripheral(context: Context): Peripheral {
   const lease = new Lease(context, head);
   let last: Pose | undefined;
   let isMoving = false;
+  /** On its way to where we sent it; what another moves is left to them. */
+  let isUnderWay = false;
   /** Looks in a row that saw it stand still. */
   let quietLooks = 0;
 
@@ -50,6 +52,7 @@ function peripheral(context: Context): Peripheral {
     isMoving = last !== undefined && !isNear(pose, last, movedDeg);
     last = pose;
     quietLooks = isMoving ? 0 : quietLooks + 1;
+    if (quietLooks >= looksToBeSure) isUnderWay = false;
     return observationsOf(pose, isMoving, lease.stoppedBy, of);
   };
 
@@ -61,6 +64,7 @@ function peripheral(context: Context): Peripheral {
 
   /** Begun, or perhaps: a look of before does not count. */
   const under = (outcome: Outcome): Outcome => {
+    isUnderWay = true;
     quietLooks = 0;
     return outcome;
   };
@@ -125,7 +129,7 @@ function peripheral(context: Context): Peripheral {
     },
 
     async close(signal) {
-      if (!lease.isHeld && quietLooks >= looksToBeSure) return;
+      if (!lease.isHeld && !isUnderWay) return;
       lease.end('end');
       await head.halt(signal);
     },
