@@ -60,10 +60,19 @@ export class Bus {
     return { [Symbol.dispose]: () => this.#members.delete(member) };
   }
 
-  /** The turn to speak; dispose it when the exchange is over. @throws the signal's reason */
-  async take(member: BusMember, { turnaroundMs }: BusTiming, signal: AbortSignal): Promise<Disposable> {
+  /**
+   * The turn to speak; dispose it when the exchange is over.
+   * @param isUrgent the next turn, whoever waits
+   * @throws the signal's reason
+   */
+  async take(
+    member: BusMember,
+    { turnaroundMs }: BusTiming,
+    signal: AbortSignal,
+    isUrgent = false,
+  ): Promise<Disposable> {
     signal.throwIfAborted();
-    const turn = this.#turns.takeNow() ?? (await this.#turn(signal));
+    const turn = this.#turns.takeNow() ?? (await this.#turn(signal, isUrgent));
     try {
       signal.throwIfAborted();
       const pauseMs = this.#freeAtMs - this.#clock.monoMs();
@@ -83,9 +92,9 @@ export class Bus {
   }
 
   /** Who gives up waiting does not wait for the turn that it will not use. */
-  async #turn(signal: AbortSignal): Promise<Disposable> {
+  async #turn(signal: AbortSignal, isUrgent: boolean): Promise<Disposable> {
     this.#waiting += 1;
-    const turn = this.#turns.take();
+    const turn = this.#turns.take(isUrgent);
     let listening: Disposable | undefined;
     const aborted = new Promise<never>((_resolve, reject) => {
       listening = onAbort(signal, () => {

@@ -78,6 +78,22 @@ describe('a command', () => {
     });
   });
 
+  it('of class stop is said until it is acknowledged, whatever the device says, or unknown at its deadline', async () => {
+    const stop = action({ safety: 'stop', idempotent: true });
+    const busy: Outcome = { status: 'rejected', reason: 'busy' };
+    expect(await run(stop, { outcomes: [unknown, busy, unknown, unknown, unknown, acknowledged] })).toEqual({
+      outcome: acknowledged,
+      done: 6,
+    });
+    const { outcome, done } = await run({ ...stop, deadlineMs: 400 }, { outcomes: [unknown] });
+    expect(outcome).toEqual({ status: 'unknown', reason: 'No answer within the deadline.' });
+    expect(done).toBeGreaterThan(3);
+    const shown = { ...stop, shownBy: () => ({ property: 'moving', oneOf: [false] }) };
+    expect(await run(shown, { outcomes: [unknown], reads: { moving: false } })).toMatchObject({
+      outcome: { status: 'acknowledged', result: { shownBy: 'moving' } },
+    });
+  });
+
   it('is acknowledged by the state that shows it, and not repeated then', async () => {
     const shown = action({ shownBy: () => ({ property: 'bolt', oneOf: ['withdrawn'] }) });
     expect(await run(shown, { outcomes: [unknown], reads: { bolt: 'withdrawn' } })).toEqual({

@@ -2,6 +2,7 @@
  * A command carried out by the rules of its action: checked, done, repeated where twice is once, and never left open.
  *
  *   arguments -> preconditions -> perform --no answer--> the state that would show it --> acknowledged | again | unknown
+ *   stop: perform, again and again --> acknowledged | deadline: unknown
  */
 import { onAbort } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
@@ -15,7 +16,14 @@ import type { OpenedPeripheral } from './open.ts';
 const weighty: ReadonlySet<SafetyClass> = new Set(['alarm', 'print', 'lock', 'motion', 'power']);
 export const isWeighty = ({ safety }: Pick<Action, 'safety'>): boolean => weighty.has(safety);
 
+/** Ends what others began: held up by nothing. */
+export const isStop = ({ safety }: Pick<Action, 'safety'>): boolean => safety === 'stop';
+/** What a stop calls off while it waits, or is under way. */
+export const isCalledOff = ({ safety }: Pick<Action, 'safety'>): boolean => safety === 'motion' || safety === 'alarm';
+
 const mostTries = 3;
+/** Between two tries of a stop, ms. */
+const betweenStopsMs = 50;
 
 export interface CommandContext {
   readonly opened: OpenedPeripheral;
@@ -45,7 +53,8 @@ export async function carryOut(
   );
   const before = context.opened.link.bytesWritten;
   try {
-    return await tried(name, action, parsed.data, context, deadline.signal);
+    const carriedOut = isStop(action) ? insisted : tried;
+    return await carriedOut(name, action, parsed.data, context, deadline.signal);
   } catch (thrown) {
     signal.throwIfAborted();
     // whatever broke: what was written may have been heard
@@ -81,9 +90,29 @@ async function tried(
   }
 }
 
+/** Until it is acknowledged, whatever else the device says; the deadline ends it. */
+async function insisted(
+  name: string,
+  action: Action,
+  args: Readonly<Record<string, unknown>>,
+  context: CommandContext,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { peripheral, link } = context.opened;
+  if (!peripheral.perform) return rejected('This driver carries nothing out.');
+  const shown = action.shownBy?.(args);
+  for (;;) {
+    const outcome = await peripheral.perform(name, args, signal);
+    if (outcome.status === 'acknowledged' || !link.isOpen) return outcome;
+    if (shown && holds(shown, await valueOf(shown.property, context, signal)))
+      return { status: 'acknowledged', result: { shownBy: shown.property } };
+    await context.clock.sleep(betweenStopsMs, signal);
+  }
+}
+
 /** Where twice is once and little hangs on it, no answer is only that. */
 const settled = (action: Action, outcome: Outcome): Outcome =>
-  outcome.status === 'unknown' && action.idempotent && !isWeighty(action)
+  outcome.status === 'unknown' && action.idempotent && !isWeighty(action) && !isStop(action)
     ? { status: 'timeout', reason: outcome.reason }
     : outcome;
 

@@ -39,9 +39,14 @@ export interface Property {
 /**
  * What an action can do in the world. `none` reads or sets nothing that anybody notices; every other class is never
  * repeated unless `idempotent` says that twice is once.
+ *
+ * `stop` ends what another action began (a motion, a siren), and is held up by nothing: it goes before all commands that
+ * wait, also while one is in doubt; those of class `motion` and `alarm` that wait or run are called off; it is said
+ * until the device acknowledges it, or its deadline. So it is idempotent, asks for no preconditions and no arguments.
  */
 export const safetyClasses = [
   'none',
+  'stop',
   'setting',
   'light',
   'sound',
@@ -187,8 +192,16 @@ export interface Peripheral {
   observe(signal: AbortSignal): AsyncIterable<Observation>;
   /** The property's value asked of the device now; absent: the last one observed is all there is. */
   read?(property: string, signal: AbortSignal): Promise<readonly Observation[]>;
-  /** Does it once, on its own neither repeated nor checked: `args` were parsed by the manifest's schema. */
+  /**
+   * Does it once, on its own neither repeated nor checked: `args` were parsed by the manifest's schema. One at a time,
+   * but for an action of class `stop`, which may come while another is under way.
+   */
   perform?(action: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * The agent ends, or gives the device up, and the line still holds: what moves by our word is stopped before it is closed.
+   * After `observe`; the signal ends it within the second.
+   */
+  close?(signal: AbortSignal): Promise<void>;
 }
 
 /** Both sides of a line. */

@@ -99,6 +99,21 @@ describe('a request', () => {
     expect(link.closed.aborted).toBe(true);
   });
 
+  it('in a hurry goes before all that wait, also those of other devices on the line', async () => {
+    const { ask, say, heard, links } = rig({}, 2);
+    const [one, other] = links as [Link<number, number>, Link<number, number>];
+    const asked = [ask(1, 100, one), ask(2, 100, one), ask(3, 100, one)];
+    await settle();
+    {
+      using _hurry = other.hurry();
+      asked.push(ask(9, 100, other));
+    }
+    asked.push(ask(4, 100, other));
+    for (const value of [1, 9, 2, 3, 4]) await say(value + 100);
+    expect(heard).toEqual([1, 9, 2, 3, 4]);
+    expect((await Promise.all(asked)).map(({ is }) => is)).toEqual(asked.map(() => 'answered'));
+  });
+
   it('gives its turn back when it is aborted while it waits', async () => {
     const { link, bus, ask, say, heard } = rig();
     const first = ask(1);

@@ -88,6 +88,7 @@ export class Link<In, Out> implements Disposable {
   #lastByteMs = 0;
   #lastFrameMs: number | undefined;
   #bytesWritten = 0;
+  #hurries = 0;
   #error: OutpostError | undefined;
 
   constructor(options: LinkOptions<In, Out>) {
@@ -121,6 +122,12 @@ export class Link<In, Out> implements Disposable {
     return this.#error;
   }
 
+  /** Until it is disposed of, the exchanges of this device go before those that wait, on a shared line too. */
+  hurry(): Disposable {
+    this.#hurries += 1;
+    return { [Symbol.dispose]: () => void (this.#hurries -= 1) };
+  }
+
   /**
    * Writes one message and waits for its answer, alone on the line.
    * @throws the signal's reason when it is aborted; everything else is an Answer
@@ -130,7 +137,7 @@ export class Link<In, Out> implements Disposable {
     const before = this.#bytesWritten;
     const lost = (): Answer<In> => ({ is: 'lost', written: this.#bytesWritten > before, error: this.#lostError() });
     if (!this.isOpen) return lost();
-    using _turn = await bus.take(this.#member, line, signal);
+    using _turn = await bus.take(this.#member, line, signal, this.#hurries > 0);
     if (!this.isOpen) return lost();
     this.#counts.requests += 1;
     // what is half here belongs to an exchange that is over
@@ -166,7 +173,7 @@ export class Link<In, Out> implements Disposable {
     const { line, bus, clock } = this.#options;
     const lost = (): Answer<In> => ({ is: 'lost', written: false, error: this.#lostError() });
     if (!this.isOpen) return lost();
-    using _turn = await bus.take(this.#member, line, signal);
+    using _turn = await bus.take(this.#member, line, signal, this.#hurries > 0);
     if (!this.isOpen) return lost();
     const startedAt = clock.monoMs();
     const ended = await this.#expect(expected, startedAt, signal);
@@ -182,7 +189,7 @@ export class Link<In, Out> implements Disposable {
   async send(message: Out, signal: AbortSignal): Promise<void> {
     const { line, bus } = this.#options;
     if (!this.isOpen) throw this.#lostError();
-    using _turn = await bus.take(this.#member, line, signal);
+    using _turn = await bus.take(this.#member, line, signal, this.#hurries > 0);
     await this.#write(message, signal);
   }
 

@@ -1,7 +1,7 @@
 /**
  * A serial port: serialport's binding sets the line and holds the lock, a stream of our own reads.
  *
- *   binding fd (flock, termios) --writeSync--> tty --tty.ReadStream on a second fd--> bytes, hang-up
+ *   binding fd (flock, TIOCEXCL, termios) --writeSync--> tty --tty.ReadStream on a second fd--> bytes, hang-up
  *
  * The second descriptor has two reasons. libuv's reading sees every hang-up, which the binding's poller misses now and
  * then; and libuv opens the terminal anew over the descriptor it is given, which would drop the binding's lock.
@@ -12,6 +12,7 @@ import { SerialPort } from 'serialport';
 import type { Clock } from '#agent/core/clock.ts';
 import { messageOf, OutpostError, systemCode } from '#agent/core/errors.ts';
 import type { LineNeeds } from './driver.ts';
+import { isKernelPort, refuseOthers } from './exclusive.ts';
 import { type Holder, holdersOf } from './port.ts';
 import { portError, type Transport, TransportBase } from './transport.ts';
 
@@ -28,16 +29,24 @@ export const byteMs = ({ baudRate, dataBits, parity, stopBits }: Omit<SerialLine
 const writeGraceMs = 2_000;
 
 /**
+ * @param isAlone the kernel is to refuse every other opening, also of who asks for no lock
  * @throws OutpostError `port-missing`, `port-denied`, `port-busy` with who holds it, `port-unusable`
  */
-export async function openSerial(path: string, line: SerialLine, clock: Clock): Promise<Transport> {
+export async function openSerial(
+  path: string,
+  line: SerialLine,
+  clock: Clock,
+  isAlone = isKernelPort(path),
+): Promise<Transport> {
   await refuseHeld(path);
   const binding = await openBinding(path, line);
   const fd = (binding as unknown as { readonly fd: number | null }).fd;
   if (fd === null) throw portError('port-unusable', path, 'it closed while it was opened.');
   try {
     const readFd = openSync(path, constants.O_RDONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
-    return new SerialTransport(path, binding, fd, streamOf(readFd), byteMs(line), clock);
+    const stream = streamOf(readFd);
+    const alone = isAlone ? refuseOthers(fd) : undefined;
+    return new SerialTransport({ path, binding, fd, stream, alone, perByteMs: byteMs(line), clock });
   } catch (cause) {
     await binding.close();
     throw portError('port-unusable', path, messageOf(cause), cause);
@@ -60,7 +69,7 @@ function streamOf(fd: number): ReadStream {
 /** Who has it open without a lock (a getty, a terminal program) would take every other byte. */
 async function refuseHeld(path: string): Promise<void> {
   // a pseudo terminal is held by who made it, and what is no port will say so itself
-  if (!/^\/dev\/(tty|rfcomm)/.test(path)) return;
+  if (!isKernelPort(path)) return;
   const holders = await holdersOf(path);
   if (holders.length > 0) throw busy(path, holders);
 }
@@ -101,19 +110,31 @@ async function explain(path: string, cause: unknown): Promise<OutpostError> {
   return portError('port-unusable', path, words, cause);
 }
 
+interface OpenedPort {
+  readonly path: string;
+  readonly binding: Binding;
+  readonly fd: number;
+  readonly stream: ReadStream;
+  readonly alone: Disposable | undefined;
+  readonly perByteMs: number;
+  readonly clock: Clock;
+}
+
 class SerialTransport extends TransportBase {
   readonly #binding: Binding;
   readonly #fd: number;
   readonly #stream: ReadStream;
+  readonly #alone: Disposable | undefined;
   readonly #byteMs: number;
   readonly #clock: Clock;
   #closing: Promise<void> | undefined;
 
-  constructor(path: string, binding: Binding, fd: number, stream: ReadStream, perByteMs: number, clock: Clock) {
+  constructor({ path, binding, fd, stream, alone, perByteMs, clock }: OpenedPort) {
     super(path);
     this.#binding = binding;
     this.#fd = fd;
     this.#stream = stream;
+    this.#alone = alone;
     this.#byteMs = perByteMs;
     this.#clock = clock;
     stream.on('data', (bytes: Uint8Array) => this.arrived(bytes));
@@ -175,6 +196,7 @@ class SerialTransport extends TransportBase {
 
   async #close(): Promise<void> {
     this.#stream.destroy();
+    this.#alone?.[Symbol.dispose]();
     await this.#binding.flush().catch(() => undefined);
     await this.#binding.close().catch(() => undefined);
   }

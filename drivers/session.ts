@@ -1,14 +1,15 @@
 /**
  * One device on one connection, from the first question to the end.
  *
- *   open: identify (only reads) -> configure     run: observe, watched for silence     command: one at a time
+ *   open: identify (only reads) -> configure     run: observe, watched for silence, closed
+ *   command: one at a time, but for a stop, which goes before all and calls motions off
  */
 import { onAbort } from '#agent/core/abort.ts';
 import type { Clock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Reading, ReadingValue } from '#agent/domain/reading.ts';
 import { Turns } from '#agent/core/turns.ts';
-import { carryOut } from './command.ts';
+import { carryOut, isCalledOff, isStop } from './command.ts';
 import type { Identity, Observation, Outcome, Property } from './driver.ts';
 import type { OpenedPeripheral } from './open.ts';
 
@@ -31,6 +32,9 @@ export interface SessionOptions {
   readonly onPhase?: (phase: SessionPhase) => void;
 }
 
+/** For a driver's `close`: an end in order takes less than a second. */
+const closeWithinMs = 800;
+
 /** Silences after which a device counts as lost. */
 const lostAfter = 3;
 
@@ -40,6 +44,9 @@ export class Session {
   readonly #turns = new Turns(1);
   #phase: SessionPhase = 'identifying';
   #waiting = 0;
+  /** Aborted by the next stop. */
+  #untilStop = new AbortController();
+  #stopping: Promise<Outcome> | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -86,19 +93,69 @@ export class Session {
     } finally {
       stop.abort();
       await watching;
+      await this.#close();
     }
   }
 
-  /** One at a time, in the order in which they come. @throws the signal's reason */
-  async command(name: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+  /** While the line still holds; what fails here changes nothing any more. */
+  async #close(): Promise<void> {
     const { opened, clock } = this.#options;
-    if (!opened.link.isOpen) return { status: 'rejected', reason: 'This connection is over.' };
+    if (!opened.peripheral.close || !opened.link.isOpen) return;
+    using _hurry = opened.link.hurry();
+    const limit = new AbortController();
+    const closing = opened.peripheral.close(limit.signal).catch(() => undefined);
+    const late = clock.sleep(closeWithinMs, limit.signal).catch(() => undefined);
+    await Promise.race([closing, late]);
+    limit.abort();
+  }
+
+  /** One at a time, in the order in which they come, but for a stop. @throws the signal's reason */
+  async command(name: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+    const { link, manifest } = this.#options.opened;
+    if (!link.isOpen) return connectionOver;
+    const action = Object.hasOwn(manifest.actions, name) ? manifest.actions[name] : undefined;
+    if (action && isStop(action)) return await this.#stop(name, args, signal);
+    const calledOff = action && isCalledOff(action) ? this.#untilStop.signal : undefined;
     this.#waiting += 1;
     using _turn = await this.#turns.take().finally(() => (this.#waiting -= 1));
     signal.throwIfAborted();
-    if (!opened.link.isOpen) return { status: 'rejected', reason: 'This connection is over.' };
+    if (!link.isOpen) return connectionOver;
+    if (calledOff?.aborted) return stopCameFirst;
+    return calledOff
+      ? await this.#untilStopped(name, args, signal, calledOff)
+      : await this.#carryOut(name, args, signal);
+  }
+
+  async #carryOut(name: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+    const { opened, clock } = this.#options;
     const latest = (property: string): ReadingValue | undefined => this.#latest.get(property)?.value;
     return await carryOut(name, args, { opened, clock, latest }, signal);
+  }
+
+  /** Past all that wait; what moves, or would, is called off first, so that it cannot follow. */
+  async #stop(name: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+    using _hurry = this.#options.opened.link.hurry();
+    this.#untilStop.abort();
+    this.#untilStop = new AbortController();
+    this.#stopping = this.#carryOut(name, args, signal);
+    return await this.#stopping;
+  }
+
+  /**
+   * What was begun and then stopped is over, and in no doubt: a line keeps the order of what is written to it. Without
+   * the device's word for the stop it is in doubt, as after any lost answer.
+   */
+  async #untilStopped(name: string, args: unknown, signal: AbortSignal, calledOff: AbortSignal): Promise<Outcome> {
+    try {
+      return await this.#carryOut(name, args, AbortSignal.any([signal, calledOff]));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (!calledOff.aborted) throw thrown;
+      const stopped = await this.#stopping?.catch(() => undefined);
+      return stopped?.status === 'acknowledged'
+        ? stopCameFirst
+        : { status: 'unknown', reason: 'It was called off by a stop that the device did not acknowledge.' };
+    }
   }
 
   /** The property asked of the device now, where it can be; else the newest. */
@@ -152,6 +209,9 @@ export class Session {
     onReading?.(reading, property);
   }
 }
+
+const connectionOver: Outcome = { status: 'rejected', reason: 'This connection is over.' };
+const stopCameFirst: Outcome = { status: 'rejected', reason: 'A stop came: it was called off, or ended.' };
 
 const isWithin = ({ range }: Property, value: ReadingValue): boolean =>
   range === undefined || typeof value !== 'number' || (value >= range[0] && value <= range[1]);

@@ -4,7 +4,7 @@ import { systemClock } from '#agent/core/clock.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
 import { looseSchema } from '#config/peripheral.ts';
 import { openPty } from '#drivers/pty.ts';
-import { checkPeripheral } from './doctor-peripherals.ts';
+import { checkPeripheral, checkPorts } from './doctor-peripherals.ts';
 
 const device = (more: object) =>
   looseSchema.parse({ id: 'gnss', driver: 'nmea-gnss', port: '/dev/surely-not-there', ...more });
@@ -19,6 +19,17 @@ it('says that it is not plugged in, or that nobody was asked', async () => {
     code: 'driver-options',
   });
   await expect(checkPeripheral(device({ driver: 'nobody' }))).rejects.toMatchObject({ code: 'driver-unknown' });
+});
+
+it('says once how ports are held, where there are any', async () => {
+  expect(await checkPorts([device({ port: 'tcp://10.0.0.1:2001' }), device({ enabled: false })])).toEqual([]);
+  expect(await checkPorts([device({}), device({ id: 'other' })])).toMatchObject([
+    {
+      check: 'serial ports',
+      verdict: 'ok',
+      detail: expect.stringMatching(/refused to all but root|flock alone/) as string,
+    },
+  ]);
 });
 
 describeWith('a port', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {

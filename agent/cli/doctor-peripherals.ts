@@ -2,6 +2,21 @@
 import type { PeripheralConfig } from '#config/schema.ts';
 import type { Finding } from './doctor-finding.ts';
 
+/** Whether a port that the agent opens is refused to everybody else: said once for all. */
+export async function checkPorts(peripherals: readonly PeripheralConfig[]): Promise<readonly Finding[]> {
+  const [{ canRefuseOthers }, { parsePort }] = await Promise.all([
+    import('#drivers/exclusive.ts'),
+    import('#drivers/port.ts'),
+  ]);
+  const serial = peripherals.filter(({ enabled, port }) => enabled && parsePort(port)?.is !== 'tcp');
+  if (serial.length === 0) return [];
+  const check = 'serial ports';
+  if (canRefuseOthers())
+    return [{ check, verdict: 'ok', detail: 'opened by the agent, they are refused to all but root' }];
+  const detail = 'locked by flock alone: a program that asks for no lock can open them beside the agent';
+  return [{ check, verdict: 'ok', detail: `${detail} (no addon: node packaging/notify/build.ts)` }];
+}
+
 /** The running agent holds its own ports: that is as it should be. */
 const isOurs = (name: string): boolean => name === 'outpost' || name === 'node' || name === 'MainThread';
 

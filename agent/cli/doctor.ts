@@ -36,6 +36,7 @@ async function run({ config: file, cameras, json }: DoctorOptions): Promise<void
     attempt('model', async () => await links.checkModel(config)),
     attempt('agent', async () => await links.checkAgent(config)),
     attempt('broker', async () => await links.checkBroker(config)),
+    attempt('serial ports', async () => await devices.checkPorts(config.peripherals)),
     ...config.peripherals.map(
       async (peripheral) =>
         await attempt(`device ${peripheral.id}`, async () => await devices.checkPeripheral(peripheral)),

@@ -5,7 +5,7 @@ import { createLog } from '#agent/core/log.ts';
 import type { Reading } from '#agent/domain/reading.ts';
 import { Bus } from '#drivers/bus.ts';
 import { isWeighty } from '#drivers/command.ts';
-import type { Driver, Identity, LineNeeds, Outcome } from '#drivers/driver.ts';
+import type { Driver, Identity, LineNeeds, Outcome, Property } from '#drivers/driver.ts';
 import { openPeripheral, openPort } from '#drivers/open.ts';
 import { parseOptions } from '#drivers/options.ts';
 import { parsePort, portForms, type PortSpec } from '#drivers/port.ts';
@@ -17,7 +17,7 @@ import { exitCodes, note, print, printJson } from './output.ts';
 const clock = systemClock;
 
 interface Told {
-  readonly onReading?: (reading: Reading) => void;
+  readonly onReading?: (reading: Reading, property: Property) => void;
   readonly onEvent?: (event: SessionEvent) => void;
 }
 
@@ -101,11 +101,13 @@ async function ask(
   }
 }
 
-export async function watch(
-  name: string,
-  choice: LineChoice & { readonly seconds?: number },
-  signal: AbortSignal,
-): Promise<void> {
+export interface WatchChoice extends LineChoice {
+  readonly seconds?: number;
+  /** What is about a person is printed too. */
+  readonly personal?: boolean;
+}
+
+export async function watch(name: string, choice: WatchChoice, signal: AbortSignal): Promise<void> {
   const stop = new AbortController();
   signal.addEventListener('abort', () => stop.abort(), { once: true });
   if (choice.seconds !== undefined) {
@@ -115,25 +117,32 @@ export async function watch(
     );
   }
   const told: Told = {
-    onReading: ({ property, value, unit, quality, wallMs }) => {
-      if (choice.json)
-        print(JSON.stringify({ type: 'reading', property, value, unit, quality, at: new Date(wallMs).toISOString() }));
-      else
-        print(
-          `${new Date(wallMs).toISOString()}  ${property.padEnd(18)} ${JSON.stringify(value)} ${unit ?? ''}${quality === 'good' ? '' : ` (${quality})`}`,
-        );
-    },
-    onEvent: ({ event, data, personal }) => {
-      const shown = personal ? {} : data;
-      print(
-        choice.json ? JSON.stringify({ type: 'event', event, data: shown }) : `event ${event} ${JSON.stringify(shown)}`,
-      );
-    },
+    onReading: (reading, { personal = false }) => print(readingLine(reading, personal && !choice.personal, choice)),
+    onEvent: (event) => print(eventLine(event, event.personal && !choice.personal, choice)),
   };
   await withSession(await loadDriver(name), choice, told, signal, async (session, identity) => {
     note(`${identity.model}${identity.firmware === undefined ? '' : `, firmware ${identity.firmware}`}`);
     await session.run(stop.signal);
   });
+}
+
+function readingLine(
+  { property, value, unit, quality, wallMs }: Reading,
+  isHidden: boolean,
+  { json }: WatchChoice,
+): string {
+  const at = new Date(wallMs).toISOString();
+  if (json) {
+    const shown = isHidden ? { personal: true } : { value };
+    return JSON.stringify({ type: 'reading', property, ...shown, unit, quality, at });
+  }
+  const shown = isHidden ? '(personal)' : JSON.stringify(value);
+  return `${at}  ${property.padEnd(18)} ${shown} ${unit ?? ''}${quality === 'good' ? '' : ` (${quality})`}`;
+}
+
+function eventLine({ event, data }: SessionEvent, isHidden: boolean, { json }: WatchChoice): string {
+  if (json) return JSON.stringify({ type: 'event', event, ...(isHidden ? { personal: true } : { data }) });
+  return `event ${event} ${isHidden ? '(personal)' : JSON.stringify(data)}`;
 }
 
 export interface Deed {

@@ -7,8 +7,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assetPath, programCommand } from '#agent/core/program.ts';
+import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsData, needsProgram } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
+import { parseOptions } from '#drivers/options.ts';
+import { driverNames, loadDriver } from '#drivers/registry.ts';
+import { simulatedEvents } from './simulate.ts';
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'outpost-drivers-'))));
@@ -149,6 +153,69 @@ describeWith('a simulated device', [needsProgram('perl'), needsProgram('stty', '
       device.kill('SIGTERM');
       if (device.exitCode === null && device.signalCode === null) await once(device, 'exit');
     }
+  });
+});
+
+describeWith('what is about a person', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
+  it.each([
+    [[], /code +\(personal\)[^]*event scanned \(personal\)/],
+    [['--personal'], /code +"[^"]+"[^]*event scanned \{"text":/],
+  ])('is watched with %j', async (more, shown) => {
+    const port = join(folder, 'scanner');
+    const device = spawn(program, [...leading, 'simulate', 'scanner', '--port', port], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const children = [device];
+    try {
+      await once(device.stdout, 'data');
+      const watching = spawn(program, [...leading, 'drivers', 'watch', 'scanner', '--port', port, ...more], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      children.push(watching);
+      let text = '';
+      watching.stdout.on('data', (bytes: Buffer) => (text += bytes.toString()));
+      await eventually(() => /event scanned .*\n/.test(text), 'a scan', 60_000);
+      expect(text).toMatch(shown);
+    } finally {
+      for (const child of children) {
+        child.kill('SIGTERM');
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      }
+    }
+  });
+});
+
+describeWith('a device to which something happens', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
+  it('tells it', async () => {
+    const port = join(folder, 'ups');
+    const device = spawn(
+      program,
+      [...leading, 'simulate', 'megatec-ups', '--port', port, '--event', 'onBattery', '--json'],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    try {
+      await once(device.stderr, 'data');
+      const watched = linesOf(
+        await outpost('drivers', 'watch', 'megatec-ups', '--port', port, '--seconds', '2', '--json'),
+      );
+      expect(watched.find(({ property }) => property === 'onBattery')).toMatchObject({ value: true });
+    } finally {
+      device.kill('SIGTERM');
+      if (device.exitCode === null && device.signalCode === null) await once(device, 'exit');
+    }
+  });
+
+  it('is refused what its driver does not tell, and the help names what each does', async () => {
+    const refused = await outpost('simulate', 'megatec-ups', '--port', join(folder, 'none'), '--event', 'dance');
+    expect(refused).toMatchObject({ code: 3, stderr: expect.stringContaining('It tells onBattery') as string });
+    const told: Record<string, readonly string[]> = {};
+    for (const name of driverNames) {
+      const driver = await loadDriver(name);
+      const events = Object.keys(driver.manifest(parseOptions(driver, driver.example)).events);
+      if (events.length > 0) told[name] = events;
+    }
+    expect(simulatedEvents).toEqual(told);
+    expect((await outpost('simulate', '--help')).stdout).toContain('megatec-ups onBattery, lowBattery');
   });
 });
 

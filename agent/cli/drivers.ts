@@ -1,5 +1,6 @@
 /** `outpost drivers`: what is known, what is plugged in, who answers, what it tells, and how a new driver begins. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { WatchChoice } from './drivers-line.ts';
 import { note, print, printJson, printTable } from './output.ts';
 import { untilStopped } from './running.ts';
 
@@ -71,7 +72,11 @@ export const driversCommand = (): Command =>
         new Command('watch').description('readings and events as they come, until Ctrl-C').argument('<name>', 'driver'),
       )
         .option('--seconds <s>', 'end after this long', wholeNumber)
-        .action(async (name: string, choice: LineChoice & { readonly seconds?: number }) => {
+        .option(
+          '--personal',
+          'print what is about a person, too: card numbers, names; (personal) stands for it otherwise',
+        )
+        .action(async (name: string, choice: WatchChoice) => {
           const { watch } = await import('./drivers-line.ts');
           await watch(name, choice, untilStopped().signal);
         }),

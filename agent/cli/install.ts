@@ -85,10 +85,10 @@ interface Pieces {
 
 /** This very program. */
 async function ownPieces(): Promise<Pieces> {
-  const [{ createReadStream }, { packaged }, { notifyAddonPath }, { OutpostError }] = await Promise.all([
+  const [{ createReadStream }, { packaged }, { addonPath }, { OutpostError }] = await Promise.all([
     import('node:fs'),
     import('#agent/core/program.ts'),
-    import('#agent/core/notify.ts'),
+    import('#agent/core/addon.ts'),
     import('#agent/core/errors.ts'),
   ]);
   if (!packaged()) {
@@ -96,7 +96,7 @@ async function ownPieces(): Promise<Pieces> {
       hint: 'npm run package, then run install of the binary in dist/; or name a release: --from.',
     });
   }
-  const notify = notifyAddonPath();
+  const notify = addonPath();
   if (notify === undefined) throw new OutpostError('install-source');
   return {
     program: { read: () => createReadStream(process.execPath) },

@@ -28,6 +28,8 @@ export interface DeviceChoice {
   readonly port: string;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly fault?: FaultName;
+  /** Of the driver's manifest: it happens once. */
+  readonly event?: string;
   /** ms */
   readonly after: number;
   /** ms; absent: for good */
@@ -44,13 +46,16 @@ interface Play {
   readonly simulator: Simulator<unknown, unknown>;
   readonly choice: DeviceChoice;
   readonly startedMs: number;
+  hasHappened: boolean;
 }
 
 /** @throws OutpostError `driver-unknown`, `driver-options`, `port-unusable`, `pty-unavailable`, `picture-unwritable` */
 export async function simulateDevice(name: string, choice: DeviceChoice, signal: AbortSignal): Promise<void> {
   const driver = await loadDriver(name);
   const options = parseOptions(driver, choice.options ?? driver.example);
-  const play: Play = { driver, options, simulator: driver.simulator(options), choice, startedMs: clock.monoMs() };
+  const simulator = driver.simulator(options);
+  refuseUnknownEvent(driver, options, choice.event);
+  const play: Play = { driver, options, simulator, choice, startedMs: clock.monoMs(), hasHappened: false };
   if (choice.picture === undefined) {
     await playAt(play, signal);
     return;
@@ -62,6 +67,14 @@ export async function simulateDevice(name: string, choice: DeviceChoice, signal:
     keepPicture(play.simulator, choice.picture, clock, stop.signal).finally(end),
     playAt(play, stop.signal).finally(end),
   ]);
+}
+
+function refuseUnknownEvent(driver: Driver, options: unknown, event: string | undefined): void {
+  const events = Object.keys(driver.manifest(options).events);
+  if (event === undefined || events.includes(event)) return;
+  throw new OutpostError('driver-options', `${driver.name} tells no event ${event}.`, {
+    hint: events.length > 0 ? `It tells ${events.join(', ')}.` : 'It tells none: what it measures are properties.',
+  });
 }
 
 async function playAt(play: Play, signal: AbortSignal): Promise<void> {
@@ -123,10 +136,12 @@ async function run(transport: Transport, play: Play, signal: AbortSignal): Promi
       () => undefined,
     );
   }
+  const codec = driver.protocol(options).device();
+  const happening = happen(play, async (message) => await transport.write(codec.encode(message)), stop.signal);
   await simulate(
     {
       simulator,
-      codec: driver.protocol(options).device(),
+      codec,
       transport,
       clock,
       random: systemRandom,
@@ -135,7 +150,22 @@ async function run(transport: Transport, play: Play, signal: AbortSignal): Promi
     stop.signal,
   );
   stop.abort();
+  await happening;
   await transport[Symbol.asyncDispose]();
+}
+
+/** The event, once, when its time has come; what is polled tells it when it is asked. */
+async function happen(play: Play, say: (message: unknown) => Promise<void>, signal: AbortSignal): Promise<void> {
+  const { simulator, choice } = play;
+  if (choice.event === undefined || play.hasHappened) return;
+  try {
+    await clock.sleep(Math.max(0, choice.after - sinceMs(play)), signal);
+    play.hasHappened = true;
+    for (const message of simulator.provoke?.(choice.event) ?? []) await say(message);
+    note(choice.event);
+  } catch {
+    // it was over before
+  }
 }
 
 const sinceMs = ({ startedMs }: Play): number => clock.monoMs() - startedMs;

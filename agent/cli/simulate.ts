@@ -47,16 +47,32 @@ interface FleetChoice {
   readonly json?: boolean;
 }
 
+/** What their doubles can be made to tell; no driver is loaded for a help text, and a test compares. */
+export const simulatedEvents: Readonly<Record<string, readonly string[]>> = {
+  'escpos-printer': ['paperOut', 'paperLow', 'coverOpened', 'failed'],
+  'megatec-ups': ['onBattery', 'lowBattery', 'fault', 'onMains'],
+  'mavlink-base': ['waypointReached', 'leftFence', 'warning'],
+  'osdp-reader': ['card', 'keys', 'tampered', 'powerFailed'],
+  'sdt-id-reader': ['card', 'failed', 'timeUp'],
+  scanner: ['scanned'],
+  framed: ['boxOpened'],
+};
+const eventsText = Object.entries(simulatedEvents)
+  .map(([name, events]) => `${name} ${events.join(', ')}`)
+  .join('; ');
+
 const deviceExamples = `
 Examples:
   outpost simulate nmea-gnss --port /tmp/gnss           a pseudo terminal; any program may open /tmp/gnss
   outpost simulate nmea-gnss --port tcp://127.0.0.1:2001    as behind ser2net
   outpost simulate nmea-gnss --port /tmp/gnss --fault unplugged --after 10s --for 5s
   outpost simulate nmea-gnss --port /tmp/gnss --fault garbled
+  outpost simulate megatec-ups --port /tmp/ups --event onBattery --after 10s
   outpost simulate escpos-printer --port /tmp/printer --picture /tmp/paper.png
   outpost simulate fleet --devices 20                   many agents, to size a broker and a sink
 
-Drivers are those of \`outpost drivers list\`. Faults: ${faultNames.join(', ')}.`;
+Drivers are those of \`outpost drivers list\`. Faults: ${faultNames.join(', ')}.
+Events: ${eventsText}.`;
 
 export const simulateCommand = (): Command =>
   new Command('simulate')
@@ -67,7 +83,8 @@ export const simulateCommand = (): Command =>
     .option('-p, --port <port>', 'path of a link to make, a serial port that is there, or tcp://HOST:PORT')
     .option('--options <json>', 'the driver’s options', optionsOf)
     .addOption(new Option('--fault <name>', 'what is wrong with it').choices([...faultNames]))
-    .option('--after <span>', 'when the fault begins', spanOf, 0)
+    .option('--event <name>', 'what happens to it, once')
+    .option('--after <span>', 'when the fault begins, and the event happens', spanOf, 0)
     .option('--for <span>', 'how long it lasts; absent: for good', spanOf)
     .option('--slow-by <span>', 'how late a slow device answers', spanOf, 2_000)
     .option('--picture <file>', 'a PNG of what it shows, kept up to date: the paper of a printer')

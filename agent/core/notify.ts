@@ -5,11 +5,9 @@
  *
  * An addon of our own (packaging/notify), since Node sends no datagrams to Unix sockets: agent/decisions/018.
  */
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
+import { openAddon } from './addon.ts';
 import { messageOf, OutpostError } from './errors.ts';
-import { assetPath, packaged } from './program.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -70,7 +68,7 @@ const mostBytes = 4_000;
 /** @throws OutpostError `notify-unavailable` */
 export const openServiceManager = (
   { socket, watchdogMs }: ServiceRequest,
-  send: Send = openAddon(),
+  send: Send = addonSend(),
 ): ServiceManager => ({
   watchdogMs,
   tell(lines) {
@@ -82,22 +80,9 @@ export const openServiceManager = (
   },
 });
 
-/** Inside the binary; beside it, where a package laid it; in a checkout, where packaging/notify/build.ts puts it. */
-const addonPlaces = (): readonly string[] =>
-  packaged()
-    ? [assetPath('natives', 'notify.node'), join(dirname(process.execPath), '..', 'lib', 'outpost', 'notify.node')]
-    : [assetPath('dist', 'natives', `linux-${process.arch}`, 'notify.node')];
-
-/** @returns undefined when it is nowhere */
-export const notifyAddonPath = (): string | undefined => addonPlaces().find((place) => existsSync(place));
-
-function openAddon(): Send {
-  const path = notifyAddonPath();
+function addonSend(): Send {
   try {
-    if (path === undefined) throw new Error(`there is none at ${addonPlaces().join(' nor at ')}`);
-    const addon = { exports: {} as { send: Send } };
-    process.dlopen(addon, path);
-    return addon.exports.send;
+    return openAddon().send;
   } catch (cause) {
     throw new OutpostError('notify-unavailable', `The addon for systemd cannot be opened: ${messageOf(cause)}.`, {
       cause,

@@ -1,4 +1,4 @@
-/** A fair queue for a scarce thing: at most `permits` hold it at once, the longest waiting is next. */
+/** A fair queue for a scarce thing: at most `permits` hold it at once, the longest waiting is next, but for who is urgent. */
 
 export class Turns {
   #free: number;
@@ -8,11 +8,14 @@ export class Turns {
     this.#free = permits;
   }
 
-  /** Resolves with the permit; dispose it to let the next one in. */
-  async take(): Promise<Disposable> {
+  /**
+   * Resolves with the permit; dispose it to let the next one in.
+   * @param isUrgent goes before all that wait
+   */
+  async take(isUrgent = false): Promise<Disposable> {
     const free = this.takeNow();
     if (free) return free;
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await new Promise<void>((resolve) => (isUrgent ? this.#waiting.unshift(resolve) : this.#waiting.push(resolve)));
     return this.#permit();
   }
 

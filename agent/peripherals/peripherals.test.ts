@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { z } from 'zod';
 import { systemClock as clock } from '#agent/core/clock.ts';
 import { Health } from '#agent/core/health.ts';
 import { silentLog } from '#agent/core/log.ts';
@@ -13,7 +14,7 @@ import type { Reading } from '#agent/domain/reading.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
 import { looseSchema } from '#config/peripheral.ts';
-import { type Driver, sealed } from '#drivers/driver.ts';
+import { type Action, type Driver, type Outcome, sealed } from '#drivers/driver.ts';
 import { openPty } from '#drivers/pty.ts';
 import { type Faults, simulate, type Simulator } from '#drivers/simulator.ts';
 import { driver as template } from '#drivers/template/driver.ts';
@@ -105,10 +106,32 @@ async function start(more: object = {}, worked: Driver = driver): Promise<Runnin
   };
 }
 
+/** One that moves when it is on, and is stopped by `halt`, and at its end. */
+const mover: Driver = {
+  ...driver,
+  manifest(options) {
+    const manifest = driver.manifest(options);
+    const set = manifest.actions['set'] as Action;
+    const halts: Action = { ...set, args: z.strictObject({}), deadlineMs: 1_500, safety: 'stop' };
+    return { ...manifest, actions: { set: { ...set, safety: 'motion' }, halt: halts } };
+  },
+  open(context) {
+    const opened = driver.open(context);
+    const tell = async (on: unknown, signal: AbortSignal): Promise<Outcome> =>
+      (await opened.perform?.('set', { on }, signal)) as Outcome;
+    return {
+      ...opened,
+      perform: async (action, { on }, signal) => await tell(action === 'set' && on, signal),
+      close: async (signal) => void (await tell(false, signal)),
+    };
+  },
+};
+
 const isReady = async (running: Running): Promise<void> =>
   void (await eventually(() => running.phase() === 'ready', 'ready'));
 const set = async (running: Running, on: boolean) =>
   await running.peripherals.command('switch', 'set', { on }, running.signal);
+const halt = async (running: Running) => await running.peripherals.command('switch', 'halt', {}, running.signal);
 
 describeWith('peripherals', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
   it('come up, tell what they measure, and count', async () => {
@@ -210,6 +233,70 @@ describeWith('peripherals', [needsProgram('perl'), needsProgram('stty', 'coreuti
     await running[Symbol.asyncDispose]();
     await outcome;
     expect((await Doubts.open(join(folder, 'doubts.json'), [])).of('switch')).toMatchObject({ action: 'set' });
+  });
+
+  it('stop past all that waits, and call motions off', async () => {
+    await using plug = new Plug();
+    await using running = await start({}, mover);
+    await isReady(running);
+    plug.faults = { silent: true };
+    const heard = plug.received.length;
+    const sets = () =>
+      plug.received.slice(heard).flatMap((message) => ((message as { is: string }).is === 'set' ? [message] : []));
+    const moving = set(running, true);
+    const waiting = set(running, true);
+    await eventually(() => sets().length > 0, 'the motion on the line');
+    const stopped = halt(running);
+    await eventually(() => sets().some((message) => !(message as { on: boolean }).on), 'the stop on the line');
+    plug.faults = {};
+    expect(await stopped).toMatchObject({ status: 'acknowledged' });
+    const calledOff = { status: 'rejected', reason: expect.stringContaining('A stop came') as string };
+    expect([await moving, await waiting]).toEqual([calledOff, calledOff]);
+    // after the first word of the stop, nothing moves it
+    const order = sets().map((message) => (message as { on: boolean }).on);
+    expect(order.slice(order.indexOf(false))).not.toContain(true);
+    expect(plug.simulator.state).toMatchObject({ on: false });
+    expect(running.health.entries()).toEqual([]);
+    expect(await set(running, true)).toMatchObject({ status: 'acknowledged' });
+  });
+
+  it('stop while they are in doubt, which stays a human’s affair', async () => {
+    await using plug = new Plug();
+    await using running = await start({}, mover);
+    await isReady(running);
+    plug.faults = { silent: true };
+    expect(await set(running, true)).toMatchObject({ status: 'unknown' });
+    plug.faults = {};
+    expect(await set(running, true)).toMatchObject({ status: 'rejected' });
+    expect(await halt(running)).toMatchObject({ status: 'acknowledged' });
+    expect(plug.simulator.state).toMatchObject({ on: false });
+    expect(running.health.entries()).toMatchObject([{ code: 'peripheral-doubt' }]);
+  });
+
+  it('are in doubt after a stop without an answer, until one is answered', async () => {
+    await using plug = new Plug();
+    await using running = await start({}, mover);
+    await isReady(running);
+    plug.faults = { silent: true };
+    expect(await halt(running)).toMatchObject({ status: 'unknown' });
+    expect(running.health.entries()).toMatchObject([{ code: 'peripheral-doubt' }]);
+    plug.faults = {};
+    expect(await set(running, true)).toMatchObject({ status: 'rejected' });
+    expect(await halt(running)).toMatchObject({ status: 'acknowledged' });
+    expect(running.health.entries()).toEqual([]);
+    expect(await set(running, true)).toMatchObject({ status: 'acknowledged' });
+  });
+
+  it.each([{}, { silent: true }])('are closed in order within a second, with faults %j', async (faults) => {
+    await using plug = new Plug();
+    const running = await start({}, mover);
+    await isReady(running);
+    await set(running, true);
+    plug.faults = faults;
+    const startedMs = clock.monoMs();
+    await running[Symbol.asyncDispose]();
+    expect(clock.monoMs() - startedMs).toBeLessThan(1_000);
+    await eventually(() => plug.simulator.state?.['on'] === false, 'the stop before the end');
   });
 
   it('are all in doubt when the record of commands cannot be read', async () => {

@@ -3,6 +3,7 @@
  *
  *   Unit --reading--> rules, telemetry --+
  *        --event, phase------------------+--> emit          command --> doubt? --> Unit --> Outcome
+ *                                                            stop ------------------^
  */
 import type { Clock } from '#agent/core/clock.ts';
 import { type DurableText, volatileText } from '#agent/core/durable-text.ts';
@@ -14,8 +15,8 @@ import { Turns } from '#agent/core/turns.ts';
 import type { Event, EventData } from '#agent/domain/event.ts';
 import type { Reading, ReadingValue } from '#agent/domain/reading.ts';
 import type { PeripheralConfig } from '#config/schema.ts';
-import { isWeighty } from '#drivers/command.ts';
-import type { Driver, Identity, Outcome, Property } from '#drivers/driver.ts';
+import { isCalledOff, isStop, isWeighty } from '#drivers/command.ts';
+import type { Action, Driver, Identity, Outcome, Property } from '#drivers/driver.ts';
 import type { SessionEvent } from '#drivers/session.ts';
 import type { Doubt, Doubts } from './doubts.ts';
 import { SharedPorts } from './shared-ports.ts';
@@ -72,6 +73,8 @@ interface Held {
   readonly newest: Map<string, ReadingValue>;
   /** For what weighs: one is settled before the next begins. */
   readonly turns: Turns;
+  /** Stops so far: a motion that waited while one came is called off. */
+  stops: number;
   incidents: number;
   incident: Incident | undefined;
   error: string | undefined;
@@ -117,20 +120,44 @@ export class Peripherals {
 
   /**
    * Carries a command out. What would move, unlock, print, alarm or switch power is refused while it is not known
-   * whether the command before it was carried out.
+   * whether the command before it was carried out. A stop waits for nothing, and no doubt holds it up.
    * @throws the signal's reason; a weighty command that was aborted is kept as a doubt
    */
   async command(peripheral: string, action: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
     const record = this.#records.get(peripheral);
     if (!record) return { status: 'rejected', reason: `No peripheral is named ${peripheral}.` };
     const declared = record.unit.action(action);
+    if (declared && isStop(declared)) return await this.#stop(record, action, args, signal);
     if (!declared || !isWeighty(declared)) return await record.unit.command(action, args, signal);
+    const { stops } = record;
     using _turn = await record.turns.take();
-    return await this.#weighty(record, action, args, signal);
+    return await this.#weighty(record, action, args, signal, () => isCalledOff(declared) && record.stops > stops);
+  }
+
+  /** Nothing is written to the disk before it. Without an answer it is a doubt, which the next stop that is answered settles. */
+  async #stop(record: Held, action: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+    const { doubts, clock } = this.#options;
+    const peripheral = record.config.id;
+    record.stops += 1;
+    const at = new Date(clock.wallMs()).toISOString();
+    const outcome = await record.unit.command(action, args, signal);
+    const doubt = doubts.of(peripheral);
+    if (outcome.status === 'acknowledged' && doubt && isOfStop(record.unit, doubt)) await this.resolve(peripheral);
+    if (outcome.status === 'unknown' && !doubt) {
+      await doubts.keep({ peripheral, action, reason: outcome.reason, at });
+      this.#tellDoubt(peripheral, action);
+    }
+    return outcome;
   }
 
   /** On the disk before the first byte: a power cut in the middle is a doubt too. */
-  async #weighty({ config, unit }: Held, action: string, args: unknown, signal: AbortSignal): Promise<Outcome> {
+  async #weighty(
+    { config, unit }: Held,
+    action: string,
+    args: unknown,
+    signal: AbortSignal,
+    isOff: () => boolean,
+  ): Promise<Outcome> {
     const peripheral = config.id;
     const doubt = this.#options.doubts.of(peripheral);
     if (doubt) {
@@ -140,7 +167,8 @@ export class Peripherals {
     const at = new Date(this.#options.clock.wallMs()).toISOString();
     const { doubts } = this.#options;
     await doubts.keep({ peripheral, action, reason: 'The agent ended before an answer came.', at });
-    const outcome = await unit.command(action, args, signal);
+    // also one that came while the disk was written to
+    const outcome = isOff() ? stopCameFirst : await unit.command(action, args, signal);
     if (outcome.status !== 'unknown') await doubts.settle(peripheral);
     else {
       await doubts.keep({ peripheral, action, reason: outcome.reason, at });
@@ -170,6 +198,7 @@ export class Peripherals {
       filter: new TelemetryFilter(),
       newest: new Map(),
       turns: new Turns(1),
+      stops: 0,
       incidents: 0,
       incident: undefined,
       error: undefined,
@@ -296,6 +325,11 @@ export class Peripherals {
 }
 
 const defaultIntervalMs = 60_000;
+const stopCameFirst: Outcome = { status: 'rejected', reason: 'A stop came: it was called off.' };
+const isOfStop = (unit: Unit, { action }: Doubt): boolean => {
+  const declared: Action | undefined = unit.action(action);
+  return declared !== undefined && isStop(declared);
+};
 const subjectOf = (id: string): string => `peripheral/${id}`;
 
 function telemetryEvent(reading: Reading): Event {

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { eventually } from '#agent/testing/eventually.ts';
 import type { Driver, Manifest, Observation, Outcome } from '../driver.ts';
 import { memoryPair } from '../memory-transport.ts';
-import { openRig, type Rig } from './rig.ts';
+import { Session } from '../session.ts';
+import { clock, openRig, type Rig } from './rig.ts';
 
 export function deviceTests(driver: Driver, options: unknown, unanswered: Readonly<Record<string, string>>): void {
   const manifest = driver.manifest(options);
@@ -104,6 +105,33 @@ export function deviceTests(driver: Driver, options: unknown, unanswered: Readon
         const schema = manifest.events[name]?.data;
         if (observation.is === 'event' && schema) expect(schema.safeParse(observation.data).error).toBeUndefined();
       }
+    });
+  });
+
+  const stops = actions.filter(([, { safety }]) => safety === 'stop');
+  const moves = actions.filter(([, { safety }]) => safety === 'motion' || safety === 'alarm');
+  const describeStops = stops.length > 0 ? describe : () => undefined;
+  describeStops('what ends a motion', () => {
+    it.each(stops)('%s is idempotent, and asks for nothing first', (_name, { idempotent, preconditions, args }) => {
+      expect([idempotent, preconditions ?? []]).toEqual([true, []]);
+      expect(args.safeParse({}).success).toBe(true);
+    });
+
+    it.each(stops)('%s is done past a motion that waits for its answer', async (name, stop) => {
+      await using rig = openRig(driver, options);
+      const session = new Session({ opened: rig.opened, id: 'rig', clock });
+      await session.open(rig.signal);
+      rig.faults = { silent: true };
+      const before = rig.received.length;
+      const [move, { example }] = moves[0] ?? [name, stop];
+      const outcomes = [session.command(move, example, rig.signal), session.command(move, example, rig.signal)];
+      await eventually(() => rig.received.length > before, 'the motion on the line');
+      const stopped = session.command(name, {}, rig.signal);
+      rig.faults = {};
+      expect(await stopped).toMatchObject({ status: 'acknowledged' });
+      if (moves.length > 0)
+        expect((await Promise.all(outcomes)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      await Promise.all(outcomes);
     });
   });
 
@@ -216,6 +244,21 @@ export function deviceTests(driver: Driver, options: unknown, unanswered: Readon
       await rig[Symbol.asyncDispose]();
       expect(rig.opened.link.isOpen).toBe(false);
       await expect(rig.bus.transport.write(Uint8Array.of(1))).rejects.toMatchObject({ code: 'port-lost' });
+    });
+
+    it.each([{}, { silent: true }])('comes to a session within a second, with faults %j', async (faults) => {
+      await using rig = openRig(driver, options);
+      const session = new Session({ opened: rig.opened, id: 'rig', clock });
+      await session.open(rig.signal);
+      const stop = new AbortController();
+      const running = session.run(stop.signal);
+      const [move, declared] = moves[0] ?? [];
+      if (move !== undefined) await session.command(move, declared?.example, rig.signal);
+      rig.faults = faults;
+      const startedMs = clock.monoMs();
+      stop.abort();
+      await running;
+      expect(clock.monoMs() - startedMs).toBeLessThan(1_000);
     });
 
     it('comes when observing is aborted', async () => {

@@ -109,6 +109,24 @@ describe('a description', () => {
       },
       'x is no message',
     ],
+    [
+      'with a stop that is done once',
+      {
+        messages: [{ name: 'm', size: 1 }],
+        requests: [{ name: 'r', body: '01' }],
+        actions: [{ name: 'a', request: 'r', answer: 'm', safety: 'stop' }],
+      },
+      'is of class stop: it needs `idempotent: true`, and a request without arguments',
+    ],
+    [
+      'with a stop that asks how far',
+      {
+        messages: [{ name: 'm', size: 1 }],
+        requests: [{ name: 'r', body: '{far:uint8}' }],
+        actions: [{ name: 'a', request: 'r', answer: 'm', safety: 'stop', idempotent: true }],
+      },
+      'is of class stop: it needs `idempotent: true`, and a request without arguments',
+    ],
   ])('%s is refused', (_what, given, message) => {
     expect(faults(given)).toContain(message);
   });

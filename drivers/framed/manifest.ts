@@ -207,7 +207,10 @@ function* faultsOf({ frame, messages, requests, polls, actions, simulated }: Opt
       yield [`${request} is no request without arguments`, 'polls', index, 'request'];
     if (!said.has(answer)) yield [`${answer} is no message`, 'polls', index, 'answer'];
   }
-  for (const [index, { request, answer, same, accept }] of actions.entries()) {
+  for (const [index, { request, answer, same, accept, safety, idempotent }] of actions.entries()) {
+    const asksMore = told.get(request)?.some((part) => part.is === 'argument') ?? false;
+    if (safety === 'stop' && (!idempotent || asksMore))
+      yield ['is of class stop: it needs `idempotent: true`, and a request without arguments', 'actions', index];
     if (!told.has(request)) yield [`${request} is no request`, 'actions', index, 'request'];
     const fields = messages.find(({ name: word }) => word === answer)?.fields.map(({ name: word }) => word);
     if (!fields) yield [`${answer} is no message`, 'actions', index, 'answer'];

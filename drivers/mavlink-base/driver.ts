@@ -10,7 +10,7 @@ import type { Autopilot } from './autopilots.ts';
 import { mavlinkCodec, type Packet } from './codec.ts';
 import { Commander } from './commander.ts';
 import { layoutByName, type MessageName } from './definitions.ts';
-import { commands, missionTypes, vehicles } from './enums.ts';
+import { commands, components, missionTypes, vehicles } from './enums.ts';
 import { beatMs, Exchange, fieldsOf } from './exchange.ts';
 import type { LatLon } from './fence.ts';
 import { manifest, options, type Options } from './manifest.ts';
@@ -41,6 +41,13 @@ export const driver: Driver<Options, Packet, Packet> = {
   },
   open: (context) => peripheral(context),
   simulator: (of) => rover(of),
+  decoder: (of) => {
+    const picture = new Picture(of.fence);
+    return (packet) =>
+      packet?.system === of.system && packet.component === components.autopilot
+        ? picture.take(packet, 0).map(({ is, ...told }) => ({ type: is, ...told }))
+        : [];
+  },
   show: ({ system, component, message }) => ({ system, component, [message.name]: message.fields }),
 };
 
@@ -57,6 +64,9 @@ const intervals: Readonly<Partial<Record<MessageName, number>>> = {
   MISSION_CURRENT: 1_000,
 };
 
+/** What sends it on its way. */
+const drives: ReadonlySet<string> = new Set(['goTo', 'startMission']);
+
 /** What an agent that is unwell still does: nothing that moves. */
 const harmless: ReadonlySet<string> = new Set(['hold', 'disarm', 'downloadMission', 'readParameter']);
 
@@ -67,6 +77,8 @@ function peripheral(context: Context): Peripheral {
   const commander = new Commander(exchange, picture, of.ourSystem);
   let safety: Safety = unsafe;
   let isObserved = false;
+  /** We sent it on its way in this connection, and it was not held since. */
+  let isSentOff = false;
 
   const known = (more: Partial<Safety>): void => {
     safety = { ...safety, ...more };
@@ -90,9 +102,14 @@ function peripheral(context: Context): Peripheral {
     return outcome;
   };
   const worked = (): Autopilot => picture.autopilot as Autopilot;
+  const hold = async (signal: AbortSignal): Promise<Outcome> => {
+    const outcome = await commander.long(commands.setMode, [1, ...worked().hold], signal);
+    if (outcome.status === 'acknowledged') isSentOff = false;
+    return outcome;
+  };
 
   const deeds: Readonly<Record<string, (args: never, signal: AbortSignal) => Promise<Outcome>>> = {
-    hold: async (_args, signal) => await commander.long(commands.setMode, [1, ...worked().hold], signal),
+    hold: async (_args, signal) => await hold(signal),
     disarm: async (_args, signal) => await commander.long(commands.arm, [0], signal),
     async arm(_args, signal) {
       const problem = armingProblem(safety, of, picture.position(clock.monoMs()));
@@ -103,7 +120,7 @@ function peripheral(context: Context): Peripheral {
       const problem = tooFast(speed, of) ?? wayProblem(picture.position(clock.monoMs()), place, of);
       if (problem !== undefined) return refused(problem);
       // 1: it may change to guided mode; a heading that is no number is left to it
-      return await commander.int(commands.reposition, [speed, 1, 0, NaN], place, signal);
+      return consented(await commander.int(commands.reposition, [speed, 1, 0, NaN], place, signal), { mode: 'guided' });
     },
     async setSpeed({ speed }: { speed: number }, signal) {
       const problem = tooFast(speed, of);
@@ -227,6 +244,14 @@ function peripheral(context: Context): Peripheral {
       return latest ? [latest] : [];
     },
 
+    /** A base that drives by our word holds; what a person or another station drives is theirs. */
+    async close(signal) {
+      catchUp();
+      if (!isSentOff || picture.isArmed !== true || picture.mode === 'manual') return;
+      for (let held: Outcome | undefined; held?.status !== 'acknowledged' && !signal.aborted;)
+        held = await hold(signal);
+    },
+
     async perform(action, args, signal) {
       catchUp();
       // to disarm, nothing need be known
@@ -234,6 +259,7 @@ function peripheral(context: Context): Peripheral {
       if (!context.isHealthy() && !harmless.has(action)) return refused('The agent is unwell; nothing is moved.');
       // an autopilot that never heard a station does not miss one: it has to know us before it moves
       if (!harmless.has(action)) await exchange.beat(signal);
+      if (drives.has(action)) isSentOff = true;
       const deed = deeds[action];
       return deed ? await deed(args as never, signal) : refused(`There is no ${action}.`);
     },

@@ -143,8 +143,8 @@ const actionsOf = ({ speedLimit, fence }: Options): Manifest['actions'] => {
   const speed = z.number().positive().max(speedLimit).meta({ description: 'm/s' });
   const motion = { safety: 'motion', idempotent: false, deadlineMs: 8_000 } as const;
   const [first, second] = exampleWay(fence);
-  /** What ends a motion is never refused for what is in doubt of the one before, and never becomes a doubt itself. */
-  const calming = { safety: 'setting', idempotent: true, deadlineMs: 8_000 } as const;
+  /** What ends a motion is never refused for what is in doubt of the one before, and said until it is acknowledged. */
+  const calming = { safety: 'stop', idempotent: true, deadlineMs: 8_000 } as const;
   return {
     disarm: {
       title: 'Disarm',

@@ -138,6 +138,18 @@ describe('the failsafe', () => {
     expect(await base.act('disarm')).toEqual({ status: 'acknowledged' });
   });
 
+  it('is not needed when the agent ends in order: a base that drives by our word holds', async () => {
+    await using base = await openBase();
+    await base.act('arm');
+    expect(await base.act('goTo', north(30))).toEqual({ status: 'acknowledged' });
+    await base.opened.peripheral.close?.(base.signal);
+    expect(base.rover.state.mode).toBe('hold');
+    // one that holds is told nothing
+    const before = commandsOf(base).length;
+    await base.opened.peripheral.close?.(base.signal);
+    expect(commandsOf(base)).toHaveLength(before);
+  });
+
   it('does not hold while we are well, also while an answer is waited for', async () => {
     await using base = await openBase({ rover: { params: { FS_TIMEOUT: 4 } } });
     await base.act('arm');

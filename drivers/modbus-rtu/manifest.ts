@@ -86,7 +86,10 @@ export function mapOf({ map, points, writes, unit }: Options): RegisterMap {
   };
 }
 
-function faultOf({ point: name, value, require, shownBy }: Write, points: readonly Point[]): string | undefined {
+function faultOf(
+  { point: name, value, require, shownBy, safety, idempotent }: Write,
+  points: readonly Point[],
+): string | undefined {
   const known = (property: string): Point | undefined => points.find((point) => point.name === property);
   const point = known(name);
   if (!point) return `writes ${name}, which is no point`;
@@ -94,6 +97,8 @@ function faultOf({ point: name, value, require, shownBy }: Write, points: readon
   if (point.bit !== undefined || point.type === 'string')
     return `writes ${name}, which is a part of a register or a text`;
   if (value !== undefined && !rawOf(point, value)) return `writes ${JSON.stringify(value)}, which ${name} cannot hold`;
+  if (safety === 'stop' && (value === undefined || !idempotent || require.length > 0))
+    return 'is of class stop: it needs a `value`, and has no guards and no `idempotent: false`';
   const asked = [...require.map(({ property }) => property), ...(shownBy ? [shownBy.property] : [])];
   const unknown = asked.find((property) => !known(property));
   return unknown === undefined ? undefined : `asks ${unknown}, which is no point`;

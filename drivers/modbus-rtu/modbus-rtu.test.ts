@@ -114,6 +114,16 @@ describe('the map', () => {
       },
       'asks door, which is no point',
     ],
+    [
+      'a stop without its value',
+      { points: [valve], writes: [{ name: 'w', point: 'valve', safety: 'stop' }] },
+      'is of class stop: it needs a `value`, and has no guards and no `idempotent: false`',
+    ],
+    [
+      'a stop that is done once',
+      { points: [valve], writes: [{ name: 'w', point: 'valve', value: 0, safety: 'stop', idempotent: false }] },
+      'is of class stop: it needs a `value`, and has no guards and no `idempotent: false`',
+    ],
   ])('with %s is refused', (_what, given, message) => {
     expect(faults(given)).toContain(message);
   });

@@ -4,7 +4,7 @@ import { eventually } from '#agent/testing/eventually.ts';
 import { Bus } from '../bus.ts';
 import { clock } from '../conformance/rig.ts';
 import { sealed } from '../driver.ts';
-import { openPeripheral, openPort } from '../open.ts';
+import { type OpenedPeripheral, openPeripheral, openPort } from '../open.ts';
 import { Session } from '../session.ts';
 import { driver } from './driver.ts';
 
@@ -12,7 +12,8 @@ import { driver } from './driver.ts';
 export async function withSession(
   port: string,
   options: ReturnType<typeof driver.options.parse>,
-  use: (session: Session, signal: AbortSignal) => Promise<void>,
+  use: (session: Session, signal: AbortSignal, opened: OpenedPeripheral) => Promise<void>,
+  answerMs = 2_000,
 ): Promise<void> {
   await using transport = await openPort({ is: 'path', path: port }, driver.manifest(options).line, clock);
   using opened = openPeripheral({
@@ -21,10 +22,10 @@ export async function withSession(
     bus: new Bus(transport, clock),
     clock,
     log: silentLog,
-    line: { answerMs: 2_000 },
+    line: { answerMs },
   });
   const session = new Session({ opened, id: 'peer', clock });
   const { signal } = new AbortController();
   await eventually(async () => await session.open(signal).catch(() => undefined), 'the server answers', 60_000);
-  await use(session, signal);
+  await use(session, signal, opened);
 }

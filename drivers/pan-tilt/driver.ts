@@ -32,6 +32,8 @@ export const driver: Driver<Options, HeadMessage, HeadMessage> = {
 const watchEveryMs = 50;
 const movedDeg = 0.05;
 const soonerWhileMoving = 5;
+/** One of them may have begun before the motion did. */
+const looksToBeSure = 2;
 
 function peripheral(context: Context): Peripheral {
   const { link, clock, options: of } = context;
@@ -39,18 +41,31 @@ function peripheral(context: Context): Peripheral {
   const lease = new Lease(context, head);
   let last: Pose | undefined;
   let isMoving = false;
+  /** On its way to where we sent it; what another moves is left to them. */
+  let isUnderWay = false;
+  /** Looks in a row that saw it stand still. */
+  let quietLooks = 0;
 
   const look = async (signal: AbortSignal): Promise<readonly Observation[]> => {
     const pose = await head.pose(signal);
     if (!pose) return [];
     isMoving = last !== undefined && !isNear(pose, last, movedDeg);
     last = pose;
+    quietLooks = isMoving ? 0 : quietLooks + 1;
+    if (quietLooks >= looksToBeSure) isUnderWay = false;
     return observationsOf(pose, isMoving, lease.stoppedBy, of);
   };
 
   /** What was answered has ended the move before it; without an answer the lease runs out, and a stop is said. */
   const ended = (outcome: Outcome): Outcome => {
     if (outcome.status === 'acknowledged') lease.end('caller');
+    return outcome;
+  };
+
+  /** Begun, or perhaps: a look of before does not count. */
+  const under = (outcome: Outcome): Outcome => {
+    isUnderWay = true;
+    quietLooks = 0;
     return outcome;
   };
 
@@ -82,11 +97,11 @@ function peripheral(context: Context): Peripheral {
     },
     async goTo(place: Pick<Pose, 'pan' | 'tilt'> & Partial<Pose>, signal) {
       lease.renewHeld();
-      return ended(await head.goTo(place, signal));
+      return under(ended(await head.goTo(place, signal)));
     },
     async goPreset({ preset }: { preset: number }, signal) {
       lease.renewHeld();
-      return ended(await head.preset('go', preset, signal));
+      return under(ended(await head.preset('go', preset, signal)));
     },
     setPreset: async ({ preset }: { preset: number }, signal) => await head.preset('set', preset, signal),
     clearPreset: async ({ preset }: { preset: number }, signal) => await head.preset('clear', preset, signal),
@@ -98,15 +113,11 @@ function peripheral(context: Context): Peripheral {
     configure: async (signal) => await head.configure(signal),
 
     async *observe(signal) {
-      try {
-        while (link.isOpen) {
-          yield* await look(signal);
-          // completions, and what others said: nobody waits for them
-          for (const _message of link.unread());
-          await clock.sleep(isMoving || lease.isHeld ? of.pollEvery / soonerWhileMoving : of.pollEvery, signal);
-        }
-      } finally {
-        if (lease.isHeld) await halted(head, lease);
+      while (link.isOpen) {
+        yield* await look(signal);
+        // completions, and what others said: nobody waits for them
+        for (const _message of link.unread());
+        await clock.sleep(isMoving || lease.isHeld ? of.pollEvery / soonerWhileMoving : of.pollEvery, signal);
       }
     },
 
@@ -115,6 +126,12 @@ function peripheral(context: Context): Peripheral {
       if (first.length === 0) return first;
       await clock.sleep(watchEveryMs, signal);
       return await look(signal);
+    },
+
+    async close(signal) {
+      if (!lease.isHeld && !isUnderWay) return;
+      lease.end('end');
+      await head.halt(signal);
     },
 
     async perform(action, args, signal) {
@@ -197,16 +214,6 @@ class Lease {
     if (this.#untilMs === undefined) return undefined;
     if (!this.#context.isHealthy()) return 'unwell';
     return this.#context.clock.monoMs() >= this.#untilMs ? this.#pending : undefined;
-  }
-}
-
-async function halted(head: Head, lease: Lease): Promise<void> {
-  lease.end('end');
-  try {
-    // the signal that ends us would end this too
-    await head.halt(new AbortController().signal);
-  } catch {
-    // no line, no words
   }
 }
 

@@ -133,8 +133,7 @@ export const manifest = ({ protocol, lease, presets, zoom }: Options): Manifest 
         args: z.strictObject({}),
         deadlineMs: 3_000,
         idempotent: true,
-        // what ends a motion is never refused for what is in doubt of the one before
-        safety: 'setting',
+        safety: 'stop',
         acknowledgement: isVisca ? shown : 'the position that does not change any more',
         shownBy: () => ({ property: 'moving', oneOf: [false] }),
         example: {},

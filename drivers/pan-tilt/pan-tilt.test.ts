@@ -87,6 +87,7 @@ async function openHead(choice: Readonly<Record<string, unknown>>): Promise<Held
     async giveUp() {
       observed.abort();
       await observing;
+      await opened.peripheral.close?.(stop.signal);
     },
     async [Symbol.asyncDispose]() {
       observed.abort();
@@ -154,6 +155,14 @@ describe.each(['pelco-d', 'visca'] as const)('a move by %s', (protocol) => {
     await eventually(() => !held.head.isMoving, 'the end of it');
   });
 
+  it('to a place is ended when the peripheral is given up', async () => {
+    await using held = await openHead({ protocol });
+    expect(await held.act('goTo', { pan: 170, tilt: 0 })).toMatchObject({ status: 'acknowledged' });
+    await held.giveUp();
+    await eventually(() => !held.head.isMoving, 'the end of it');
+    expect(held.head.pose.pan).toBeLessThan(169);
+  });
+
   it('that was not answered is stopped all the same, and again until the stop is answered', async () => {
     await using held = await openHead({ protocol, lease: 300 });
     held.faults = { silent: true };
@@ -172,7 +181,7 @@ describe.each(['pelco-d', 'visca'] as const)('a move by %s', (protocol) => {
     await held.act('move', { pan: 0.3 });
     held.faults = { silent: true };
     const stops = (): number => held.received.filter(isStop).length;
-    expect(await held.act('stop')).toMatchObject({ status: 'timeout' });
+    expect(await held.act('stop')).toMatchObject({ status: 'unknown' });
     const before = stops();
     await eventually(() => stops() > before, 'one more stop');
     held.faults = {};

@@ -1,5 +1,5 @@
 /**
- * `node packaging/notify/build.ts [x64|arm64] [--out FILE]`: compiles the addon that speaks to systemd.
+ * `node packaging/notify/build.ts [x64|arm64] [--out FILE]`: compiles our addon (systemd's datagrams, exclusive ports).
  *
  *   notify.c --cc, or a cross compiler of Debian--> dist/natives/linux-<arch>/notify.node
  *

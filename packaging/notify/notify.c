@@ -1,13 +1,19 @@
 /*
- * Says one datagram to the service manager (sd_notify(3)): send(address, text) -> 0, or errno.
+ * What Linux has and Node has no door to:
+ *
+ *   send(address, text)   -> 0, or errno   one datagram to the service manager (sd_notify(3))
+ *   exclusive(fd, isHeld) -> 0, or errno   a terminal that nobody else may open any more, or again (TIOCEXCL, TIOCNXCL)
  *
  * Node has datagram sockets for the internet alone. A socket for each message, as sd_notify does: it outlives a
  * service manager that starts itself anew. Never blocks: EAGAIN is for the caller to try again.
  */
 #include <errno.h>
 #include <node_api.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -32,7 +38,12 @@ static int say(const char *address, size_t address_length, const char *text, siz
   return failed;
 }
 
-static napi_value call(napi_env env, napi_callback_info info) {
+static napi_value number(napi_env env, int value) {
+  napi_value result;
+  return napi_create_int32(env, value, &result) == napi_ok ? result : NULL;
+}
+
+static napi_value call_send(napi_env env, napi_callback_info info) {
   size_t count = 2;
   napi_value arguments[2];
   char address[sizeof((struct sockaddr_un *)0)->sun_path + 1];
@@ -45,14 +56,29 @@ static napi_value call(napi_env env, napi_callback_info info) {
     napi_throw_type_error(env, NULL, "send(address, text)");
     return NULL;
   }
-  napi_value result;
-  if (napi_create_int32(env, say(address, address_length, text, text_length), &result) != napi_ok) return NULL;
-  return result;
+  return number(env, say(address, address_length, text, text_length));
+}
+
+static napi_value call_exclusive(napi_env env, napi_callback_info info) {
+  size_t count = 2;
+  napi_value arguments[2];
+  int32_t fd = -1;
+  bool is_held = false;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      napi_get_value_int32(env, arguments[0], &fd) != napi_ok ||
+      napi_get_value_bool(env, arguments[1], &is_held) != napi_ok) {
+    napi_throw_type_error(env, NULL, "exclusive(fd, isHeld)");
+    return NULL;
+  }
+  return number(env, ioctl(fd, is_held ? TIOCEXCL : TIOCNXCL) < 0 ? errno : 0);
+}
+
+static bool offer(napi_env env, napi_value exports, const char *name, napi_callback call) {
+  napi_value function;
+  return napi_create_function(env, name, NAPI_AUTO_LENGTH, call, NULL, &function) == napi_ok &&
+         napi_set_named_property(env, exports, name, function) == napi_ok;
 }
 
 NAPI_MODULE_INIT() {
-  napi_value send;
-  if (napi_create_function(env, "send", NAPI_AUTO_LENGTH, call, NULL, &send) != napi_ok) return NULL;
-  if (napi_set_named_property(env, exports, "send", send) != napi_ok) return NULL;
-  return exports;
+  return offer(env, exports, "send", call_send) && offer(env, exports, "exclusive", call_exclusive) ? exports : NULL;
 }
