@@ -130,7 +130,7 @@ const owned: readonly (readonly [what: RegExp, owner: RegExp])[] = [
   // the library's switches and the folders that the system names; each file says why
   [
     /\bprocess\.env\b/,
-    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/program\.ts$|^agent\/core\/notify\.ts$|^packaging\//,
+    /^agent\/main\.ts$|^agent\/vision\/session\.ts$|^models\/|^agent\/capture\/ffmpeg\.ts$|^agent\/core\/program\.ts$|^agent\/core\/(notify|cache-folder)\.ts$|^packaging\//,
   ],
   [/\bconsole\./, /^packaging\//],
   [/\bas any\b|: any\b|@ts-ignore|@ts-expect-error/, /^$/],

@@ -13,6 +13,7 @@ import { testData } from '#agent/testing/testdata.ts';
 import { parseOptions } from '#drivers/options.ts';
 import { driverNames, loadDriver } from '#drivers/registry.ts';
 import { simulatedEvents } from './simulate.ts';
+import baseVectors from '#drivers/mavlink-base/vectors.json' with { type: 'json' };
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'outpost-drivers-'))));
@@ -55,6 +56,22 @@ describe('drivers', () => {
       code: 3,
       stderr: expect.stringContaining('nmea-gnss') as string,
     });
+  });
+
+  it('decode what a base said into readings, and what another part of it said into messages alone', async () => {
+    const heartbeats = [1, 2].map((component) => {
+      const vector = baseVectors.vectors.find(({ messages: [first] }) => first?.component === component);
+      return Buffer.from(vector?.hex.replaceAll(' ', '') ?? '', 'hex');
+    });
+    const file = join(folder, 'base');
+    await writeFile(file, Buffer.concat(heartbeats));
+    expect(linesOf(await outpost('drivers', 'decode', 'mavlink-base', file, '--json'))).toMatchObject([
+      { type: 'message', message: { component: 1 } },
+      { type: 'reading', property: 'armed', value: false },
+      { type: 'reading', property: 'mode', value: 'other' },
+      { type: 'reading', property: 'state', value: 'standby' },
+      { type: 'message', message: { component: 2 } },
+    ]);
   });
 
   it('decode a recording with noise in it, from a file and from stdin', async () => {

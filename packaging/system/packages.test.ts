@@ -147,11 +147,16 @@ describeWith(
         expect(readFileSync(file).equals(first[index] as Buffer)).toBe(true);
     });
 
-    it('are made for arm64 here, too', async () => {
+    /** Around a stand-in: what the real program does in its package is the matter of binary/arm64.test.ts. */
+    const buildForArm64 = (version: string): Build => {
       const from = mkdtempSync(join(dist, 'arm64-'));
       const binary = join(from, 'outpost-linux-arm64');
       writeFileSync(binary, 'stands in for the binary');
-      const arm: Build = { ...build('0.1.0'), arch: 'arm64', binary, notify: buildNotify('arm64'), out: from };
+      return { ...build(version), arch: 'arm64', binary, notify: buildNotify('arm64'), out: from };
+    };
+
+    it('are made for arm64 here, too', async () => {
+      const arm = buildForArm64('0.1.0');
       const [deb, other] = [await buildDeb(arm), await buildRpm(arm)];
       expect(execFileSync('dpkg-deb', ['-f', deb, 'Architecture'], { encoding: 'utf8' }).trim()).toBe('arm64');
       expect(execFileSync('rpm', ['-qp', '--qf', '%{ARCH}', other], { encoding: 'utf8' })).toBe('aarch64');
@@ -274,6 +279,36 @@ describeWith(
       expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
       expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
       expect(debian.read('/etc/outpost/outpost.yaml.rpmsave')).toContain('id: mine');
+      ok(await debian.sh('rm -rf /var/lib/outpost /var/cache/outpost /etc/outpost /var/lib/rpm; userdel outpost'));
+    });
+
+    it('for arm64 both, too: installed, upgraded, removed, purged', async () => {
+      const forced = ['--force-architecture', '--force-depends'];
+      const laid = async (version: string): Promise<void> =>
+        ok(await debian.run(['dpkg', ...forced, '-i', bring(await buildDeb(buildForArm64(version)))]));
+      await laid('0.0.9');
+      expect((await modes()).split('\n')[1]).toBe('/etc/outpost/outpost.yaml root:outpost 640');
+      debian.write('/etc/outpost/outpost.yaml', 'storage: { path: /var/lib/outpost }\ndevice: { id: mine }\n');
+      debian.write('/var/lib/outpost/mark', 'kept');
+      await laid('0.1.0');
+      expect((await debian.run(['dpkg-query', '-W', '-f', '${Version} ${Architecture}', 'outpost:arm64'])).stdout).toBe(
+        '0.1.0 arm64',
+      );
+      expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      expect(debian.read('/usr/bin/outpost')).toBe('stands in for the binary');
+      ok(await debian.run(['dpkg', '--remove', 'outpost:arm64']));
+      expect(debian.read('/var/lib/outpost/mark')).toBe('kept');
+      ok(await debian.run(['dpkg', '--purge', 'outpost:arm64']));
+      expect(existsSync(join(debian.root, 'var/lib/outpost'))).toBe(false);
+
+      const packed = async (...args: readonly string[]) =>
+        await ended(rpmOn(debian.root, ['--nodeps', '--ignorearch', ...args]));
+      ok(await packed('-i', await buildRpm(buildForArm64('0.1.0'))));
+      debian.write('/etc/outpost/outpost.yaml', 'device: { id: mine }\n');
+      ok(await packed('-U', await buildRpm(buildForArm64('0.1.1'))));
+      expect(debian.read('/etc/outpost/outpost.yaml')).toContain('id: mine');
+      ok(await ended(rpmOn(debian.root, ['--nodeps', '-e', 'outpost'])));
+      expect(existsSync(join(debian.root, 'usr/bin/outpost'))).toBe(false);
       ok(await debian.sh('rm -rf /var/lib/outpost /var/cache/outpost /etc/outpost /var/lib/rpm; userdel outpost'));
     });
 
