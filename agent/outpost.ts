@@ -195,7 +195,6 @@ export class Outpost implements AsyncDisposable {
     const watching = supervise([this.#watchdog()], supervised, stop);
     const writer = supervise([intake], supervised, writing.signal);
     log.info('Outpost runs.', {
-      device: config.device.id,
       version,
       cameras: config.cameras.length,
       epoch: this.#outbox.epoch,

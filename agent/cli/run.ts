@@ -62,8 +62,7 @@ async function run({ config: file, profile }: RunOptions): Promise<void> {
   const { config, identity, fault } = await identify(found);
   const log = createLog(config.log.level, { device: config.device.id });
   held.use(endInTime(stop.signal, systemClock, log));
-  if (identity?.isNew)
-    log.info('This device has a key of its own now.', { kid: identity.kid, device: config.device.id });
+  if (identity?.isNew) log.info('This device has a key of its own now.', { kid: identity.kid });
   if (found.file === undefined) {
     await writeStarter(config, folders, log);
     void sayWhatIsMissing(config, log);
