@@ -65,6 +65,12 @@ describe('the agent, opened', () => {
     expect(outbox.state.event.depth).toBe(0);
   });
 
+  it('says so when the writer ended before it was asked for anything', async () => {
+    using writer = new WaitingWriter();
+    await writer.worker.terminate();
+    await expect(openOutpost({ ...optionsOf(folder), writer })).rejects.toMatchObject({ code: 'outbox-unavailable' });
+  });
+
   it('is refused where another one holds the store, which goes on', async () => {
     await using outbox = await outboxOf(folder);
     using writer = new WaitingWriter();

@@ -4,8 +4,7 @@ import type { Lane } from '#agent/domain/lane.ts';
 import { StoredEnvelope } from './append.ts';
 import type { Append, Waiting } from './backlog.ts';
 import type { FreshAlarms } from './fresh-alarms.ts';
-import type { AckRequest, Answer, PeekedBatch, PeekRequest } from './protocol.ts';
-import { failureToError } from './writer.ts';
+import { type AckRequest, type Answer, failureToError, type PeekedBatch, type PeekRequest } from './protocol.ts';
 
 /** @returns the lanes that have new events */
 export function resolveAppends(

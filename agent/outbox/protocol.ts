@@ -6,6 +6,7 @@
  */
 import type { ClockQuality } from '#agent/domain/envelope.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
+import { OutpostError } from '#agent/core/errors.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import type { ConfirmedLog } from './log-file.ts';
 
@@ -82,6 +83,9 @@ export interface Failure {
   readonly hint: string;
   readonly context: Readonly<Record<string, unknown>>;
 }
+
+export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
+  new OutpostError(code, message, { hint, context });
 
 export interface PeekedBatch {
   readonly epoch: string;

@@ -1,11 +1,19 @@
 /**
  * A writer thread that is started before anybody knows which store it will hold: it loads while the configuration is read.
  *
- *   WaitingWriter --open(options)--> the thread opens the store
+ *   WaitingWriter --open(options)--> the thread opens the store --> Opened
  */
 import type { Worker } from 'node:worker_threads';
+import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { startThread } from '#agent/core/program.ts';
-import type { Bell, ToWriter, WriterOptions } from './protocol.ts';
+import {
+  type Bell,
+  failureToError,
+  type FromWriter,
+  type Opened,
+  type ToWriter,
+  type WriterOptions,
+} from './protocol.ts';
 
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
@@ -13,17 +21,21 @@ const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 export class WaitingWriter implements Disposable {
   readonly worker: Worker;
   readonly #bell: Bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #opened: Promise<Opened>;
   #isTaken = false;
 
   constructor() {
     this.worker = startThread('outbox', { bell: this.#bell }, { resourceLimits });
-    // One that breaks before it is asked for anything tells nobody: whoever opens it hears of its end.
-    this.worker.on('error', () => undefined);
+    this.#opened = firstWord(this.worker);
+    // One that breaks before it is asked for anything tells nobody: whoever opens it is told.
+    this.#opened.catch(() => undefined);
   }
 
-  open(options: WriterOptions): void {
+  /** @throws OutpostError when the store cannot be opened, or the thread ended before it was asked, or since */
+  async open(options: WriterOptions): Promise<Opened> {
     this.#isTaken = true;
     this.tell(options);
+    return await this.#opened;
   }
 
   tell(message: WriterOptions | ToWriter, transfers: readonly ArrayBuffer[] = []): void {
@@ -36,4 +48,18 @@ export class WaitingWriter implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#isTaken) void this.worker.terminate();
   }
+}
+
+async function firstWord(worker: Worker): Promise<Opened> {
+  return await new Promise((resolve, reject) => {
+    const onMessage = (message: FromWriter): void => {
+      worker.off('error', onError).off('exit', onExit);
+      if (typeof message === 'string') return;
+      if (message.kind === 'opened') resolve(message.opened);
+      else if (message.kind === 'failed') reject(failureToError(message.failure));
+    };
+    const onError = (error: unknown): void => reject(new OutpostError('internal', messageOf(error), { cause: error }));
+    const onExit = (): void => reject(new OutpostError('outbox-unavailable', 'The writer ended before it had begun.'));
+    worker.once('message', onMessage).once('error', onError).once('exit', onExit);
+  });
 }

@@ -6,13 +6,13 @@
  */
 import { Backoff } from '#agent/core/backoff.ts';
 import type { Clock } from '#agent/core/clock.ts';
-import { messageOf, OutpostError, toOutpostError } from '#agent/core/errors.ts';
+import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
 import { answerOfText, jobAsText } from './small-job.ts';
-import type { Answer, Failure, FromWriter, Job, JobMemory, Opened, WriterOptions } from './protocol.ts';
+import type { Answer, FromWriter, Job, JobMemory, Opened, WriterOptions } from './protocol.ts';
 import { WaitingWriter } from './waiting-writer.ts';
 
 export interface WriterEvents {
@@ -105,9 +105,8 @@ export class Writer {
     };
     const writer = this.#waiting ?? new WaitingWriter();
     this.#waiting = undefined;
-    writer.open(options);
+    const opened = await writer.open(options);
     const { worker } = writer;
-    const opened = await firstWord(worker);
     this.#suspect = false;
     this.#confirmed = undefined;
     this.#wasOpen = true;
@@ -234,20 +233,3 @@ const isCorrupt = ({ refused, acks, peeks }: Answer): boolean =>
   [...refused.map(({ failure }) => failure), acks, peeks].some(
     (part) => part && 'code' in part && part.code === 'outbox-corrupt',
   );
-
-export const failureToError = ({ code, message, hint, context }: Failure): OutpostError =>
-  new OutpostError(code, message, { hint, context });
-
-async function firstWord(worker: Worker): Promise<Opened> {
-  return await new Promise((resolve, reject) => {
-    const onMessage = (message: FromWriter): void => {
-      worker.off('error', onError).off('exit', onExit);
-      if (typeof message === 'string') return;
-      if (message.kind === 'opened') resolve(message.opened);
-      else if (message.kind === 'failed') reject(failureToError(message.failure));
-    };
-    const onError = (error: unknown): void => reject(new OutpostError('internal', messageOf(error), { cause: error }));
-    const onExit = (): void => reject(new OutpostError('outbox-unavailable', 'The writer ended before it had begun.'));
-    worker.once('message', onMessage).once('error', onError).once('exit', onExit);
-  });
-}

@@ -30,7 +30,8 @@ export class WaitingThread {
 
   constructor() {
     this.#greeted = new Promise((resolve, reject) => {
-      this.#worker.once('message', resolve).once('error', reject);
+      const ended = (): void => reject(new OutpostError('vision-thread-ended'));
+      this.#worker.once('message', resolve).once('error', reject).once('exit', ended);
     });
     // Heard by whoever opens it.
     this.#greeted.catch(() => undefined);
