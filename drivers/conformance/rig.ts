@@ -1,5 +1,5 @@
 /** A driver and its double on one line, for the suite: in memory or on a pseudo terminal. */
-import { systemClock } from '#agent/core/clock.ts';
+import { fairClock } from './fair-clock.ts';
 import type { DurableText } from '#agent/core/durable-text.ts';
 import { silentLog } from '#agent/core/log.ts';
 import { seededRandom } from '#agent/core/random.ts';
@@ -10,7 +10,7 @@ import { openPeripheral, type OpenedPeripheral } from '../open.ts';
 import { type Faults, simulate, type Simulator } from '../simulator.ts';
 import type { Transport } from '../transport.ts';
 
-export const clock = systemClock;
+export const clock = fairClock();
 
 /** Quick, so that what never comes is given up soon; a fault is far outside of it. */
 export const quickLine: Partial<LineNeeds> = { answerMs: 250, settleMs: 120, turnaroundMs: 0 };
