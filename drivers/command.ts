@@ -82,10 +82,7 @@ async function tried(
   for (let tries = 1; ; tries += 1) {
     const outcome = await peripheral.perform(name, args, signal);
     if (outcome.status === 'acknowledged' || outcome.status === 'rejected') return outcome;
-    if (shown && link.isOpen) {
-      const value = await valueOf(shown.property, context, signal);
-      if (holds(shown, value)) return { status: 'acknowledged', result: { shownBy: shown.property } };
-    }
+    if (shown && link.isOpen && (await isShown(shown, context, signal))) return acknowledgedBy(shown);
     if (!action.idempotent || tries === mostTries || !link.isOpen) return settled(action, outcome);
   }
 }
@@ -104,8 +101,7 @@ async function insisted(
   for (;;) {
     const outcome = await peripheral.perform(name, args, signal);
     if (outcome.status === 'acknowledged' || !link.isOpen) return outcome;
-    if (shown && holds(shown, await valueOf(shown.property, context, signal)))
-      return { status: 'acknowledged', result: { shownBy: shown.property } };
+    if (shown && (await isShown(shown, context, signal))) return acknowledgedBy(shown);
     await context.clock.sleep(betweenStopsMs, signal);
   }
 }
@@ -115,6 +111,15 @@ const settled = (action: Action, outcome: Outcome): Outcome =>
   outcome.status === 'unknown' && action.idempotent && !isWeighty(action) && !isStop(action)
     ? { status: 'timeout', reason: outcome.reason }
     : outcome;
+
+/** Whether the state says that it was carried out, though no answer did. */
+const isShown = async (shown: Precondition, context: CommandContext, signal: AbortSignal): Promise<boolean> =>
+  holds(shown, await valueOf(shown.property, context, signal));
+
+const acknowledgedBy = ({ property }: Precondition): Outcome => ({
+  status: 'acknowledged',
+  result: { shownBy: property },
+});
 
 async function valueOf(
   property: string,

@@ -9,7 +9,8 @@ import { zstdDecompressSync } from 'node:zlib';
 import type { Packaged } from '#agent/core/program.ts';
 import type { Content, ContentFile } from './content.ts';
 import { contentFolder, isUsable } from './unpack.ts';
-import { choices, readAsset, readContent, thisUser, unpackApart } from './unpacking.ts';
+import { choices, thisUser } from '#agent/core/cache-folder.ts';
+import { readAsset, readContent, unpackApart } from './unpacking.ts';
 
 // Node keeps such warnings to itself for what lies in node_modules; in a bundle nothing does.
 process.noDeprecation = true;

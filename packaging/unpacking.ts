@@ -4,11 +4,10 @@
  *   program --__unpack--> child: unpack.ts --one line of JSON--> the folder, or the error
  */
 import { spawnSync } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { getAsset, getRawAsset } from 'node:sea';
 import { OutpostError, toOutpostError } from '#agent/core/errors.ts';
 import type { ErrorCode } from '#agent/core/error-codes.ts';
-import { type CacheChoice, cacheChoices } from '#agent/core/cache-folder.ts';
+import { choices, thisUser } from '#agent/core/cache-folder.ts';
 import { type Content, contentAsset, unpackArgument } from './content.ts';
 import { unpack } from './unpack.ts';
 
@@ -19,10 +18,6 @@ type Answer =
 export const readAsset = (name: string): Uint8Array => new Uint8Array(getRawAsset(name));
 
 export const readContent = (): Content => JSON.parse(getAsset(contentAsset, 'utf8')) as Content;
-
-export const thisUser = (): number => process.getuid?.() ?? 0;
-
-export const choices = (): readonly CacheChoice[] => cacheChoices(process.env, tmpdir(), thisUser());
 
 /** The whole of the child. */
 export function unpackForParent(): void {

@@ -28,9 +28,11 @@ export async function benchBinary(options: BinaryBenchOptions): Promise<readonly
   const folder = resolve(options.folder);
   const binary = join(folder, `outpost-linux-${process.arch}`);
   const rounds = Number(options.rounds);
+  // Before the minutes that sizes take.
+  const video = await existingVideo(resolve(options.video));
   const sizes = await sizeRows(folder);
-  const starts = await measureStarts(binary, options, rounds);
-  return [...sizes, ...starts, ...(await memoryRows(binary, resolve(options.video)))];
+  const starts = await measureStarts(binary, video, options, rounds);
+  return [...sizes, ...starts, ...(await memoryRows(binary, video))];
 }
 
 const megabytes = (bytes: number): string => `${(bytes / million).toFixed(1)} MB`;
@@ -108,10 +110,10 @@ function timeOf(command: string, words: readonly string[], cache: string): numbe
 
 async function measureStarts(
   binary: string,
+  video: string,
   options: BinaryBenchOptions,
   rounds: number,
 ): Promise<readonly BenchRow[]> {
-  const video = await existingVideo(resolve(options.video));
   const kept = await mkdtemp(join(tmpdir(), 'outpost-bench-'));
   const times = { node: [], cold: [], warm: [], version: [], seeing: [], peer: [] } as Record<string, number[]>;
   const add = (name: string, value: number): void => void times[name]?.push(value);

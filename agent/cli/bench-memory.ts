@@ -27,14 +27,15 @@ interface Sample {
 
 export async function benchMemory(options: MemoryBenchOptions): Promise<readonly BenchRow[]> {
   const video = await existingVideo(resolve(options.video));
-  await resolveModel(options.model ?? 'yolox-nano');
+  const { model = 'yolox-nano' } = options;
+  await resolveModel(model);
   const folder = await mkdtemp(join(tmpdir(), 'outpost-bench-'));
   const file = join(folder, 'outpost.yaml');
   const config = {
     ...demoScene(video, { pace: 'fast', loop: true }),
     storage: { path: folder },
     log: { level: 'error' },
-    vision: { model: options.model ?? 'yolox-nano' },
+    vision: { model },
   };
   await writeFile(file, JSON.stringify(config));
   const [program, ...leading] = programCommand();

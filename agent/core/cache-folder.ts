@@ -35,8 +35,10 @@ export function cacheChoices(
   return [...own, { folder: join(temporary, `outpost-${user}`), named: false }];
 }
 
-/** The best of this process's choices. Absolute; perhaps not there. */
-export function cacheFolder(): string {
-  const temporary = tmpdir();
-  return cacheChoices(process.env, temporary, process.getuid?.() ?? 0)[0]?.folder ?? temporary;
-}
+export const thisUser = (): number => process.getuid?.() ?? 0;
+
+/** Those of this process. */
+export const choices = (): readonly CacheChoice[] => cacheChoices(process.env, tmpdir(), thisUser());
+
+/** The best of them. Absolute; perhaps not there. */
+export const cacheFolder = (): string => choices()[0]?.folder ?? tmpdir();

@@ -11,7 +11,7 @@ import { foldAcks, resolveAcks, resolveAppends, resolvePeeks } from './answers.t
 import { JobAppends } from './append.ts';
 import { type Append, Backlog, type Waiting } from './backlog.ts';
 import type { FreshAlarms } from './fresh-alarms.ts';
-import type { AckRequest, Answer, Moment, PeekedBatch, PeekRequest } from './protocol.ts';
+import { type AckRequest, type Answer, type Moment, noMemory, type PeekedBatch, type PeekRequest } from './protocol.ts';
 import type { Writer } from './writer.ts';
 
 export interface JobsContext {
@@ -84,7 +84,7 @@ export class Jobs {
   /** A Job that writes and reads nothing: its Answer tells the state of the lanes. */
   async ask(): Promise<void> {
     const { writer, now } = this.#context;
-    const { layout } = new JobAppends(new Uint8Array(0));
+    const { layout } = new JobAppends(noMemory);
     this.#take(await writer.run({ now: now(), appends: layout, acks: [], peeks: [] }));
   }
 
@@ -159,7 +159,7 @@ export class Jobs {
   async #run(taken: readonly Append[], acks: Acks, peeks: Peeks): Promise<void> {
     const { writer, fresh, now, onAppended } = this.#context;
     const origin = this.#context.origin();
-    const layout = new JobAppends(taken.length > 0 ? writer.memory() : new Uint8Array(0));
+    const layout = new JobAppends(taken.length > 0 ? writer.memory() : noMemory);
     const appends = taken.filter((append) => encode(append, origin, layout));
     const events = appends.reduce((sum, { request }) => sum + request.length, 0);
     this.#writtenEvents += events;

@@ -36,6 +36,7 @@ export interface WriterOptions {
 
 /** Of a Job's texts. It goes to the writer with the Job, and comes back with the Answer. */
 export type JobMemory = Uint8Array<ArrayBuffer>;
+export const noMemory: JobMemory = new Uint8Array(0);
 
 /** All appends of a Job, side by side, so that few objects cross to the thread. */
 export interface Appends {

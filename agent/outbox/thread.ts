@@ -3,15 +3,22 @@ import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { confirmedLog } from './log-file.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import type { Answer, Bell, FromWriter, Job, JobMemory, PeekedBatch, ToWriter, WriterOptions } from './protocol.ts';
+import {
+  type Answer,
+  type Bell,
+  type FromWriter,
+  type Job,
+  noMemory,
+  type PeekedBatch,
+  type ToWriter,
+  type WriterOptions,
+} from './protocol.ts';
 import { answerAsText, jobOfText } from './small-job.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly bell: Bell;
 }
-
-const nothing: JobMemory = new Uint8Array(0);
 
 /** Opens the store when it is told which, and serves it until it is told to end. */
 export function runOutboxThread({ bell }: OutboxThreadData): void {
@@ -52,7 +59,7 @@ function handle(message: ToWriter, store: Store, say: (message: FromWriter) => v
   const job = isSmall ? jobOfText(message) : message.job;
   const answer = attempt(store, job, path);
   // what came as a text is this thread's own
-  const memory = isSmall ? nothing : job.appends.bytes;
+  const memory = isSmall ? noMemory : job.appends.bytes;
   if (answer.broken) {
     say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) }, memory });
     return false;

@@ -12,7 +12,15 @@ import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
 import { answerOfText, jobAsText } from './small-job.ts';
-import type { Answer, FromWriter, Job, JobMemory, Opened, WriterOptions } from './protocol.ts';
+import {
+  type Answer,
+  type FromWriter,
+  type Job,
+  type JobMemory,
+  noMemory,
+  type Opened,
+  type WriterOptions,
+} from './protocol.ts';
 import { WaitingWriter } from './waiting-writer.ts';
 
 export interface WriterEvents {
@@ -38,8 +46,6 @@ interface Answered {
   readonly answer: Answer;
   readonly memory: JobMemory;
 }
-
-const nothing: JobMemory = new Uint8Array(0);
 
 interface InFlight {
   readonly askedMs: number;
@@ -112,7 +118,7 @@ export class Writer {
     this.#wasOpen = true;
     this.#writer = writer;
     worker.on('message', (message: FromWriter) => {
-      if (typeof message === 'string') this.#heard({ answer: answerOfText(message), memory: nothing });
+      if (typeof message === 'string') this.#heard({ answer: answerOfText(message), memory: noMemory });
       else if (message.kind === 'answer') this.#heard(message);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
@@ -122,7 +128,7 @@ export class Writer {
 
   /** To write the texts of the next Job into; empty when all are on their way. */
   memory(): JobMemory {
-    return this.#spare.pop() ?? new Uint8Array(0);
+    return this.#spare.pop() ?? noMemory;
   }
 
   /** @throws OutpostError when the thread ended before it answered */
@@ -163,17 +169,14 @@ export class Writer {
    */
   #heard(message: Answered): void {
     this.#answers.push(message);
-    if (this.#isTurnTaken) return;
-    this.#isTurnTaken = true;
-    this.#handle();
-    setImmediate(() => this.#nextTurn());
+    if (!this.#isTurnTaken) this.#takeTurn();
   }
 
-  #nextTurn(): void {
+  #takeTurn(): void {
     this.#isTurnTaken = this.#answers.length > 0;
     if (!this.#isTurnTaken) return;
     this.#handle();
-    setImmediate(() => this.#nextTurn());
+    setImmediate(() => this.#takeTurn());
   }
 
   #handle(): void {
