@@ -77,7 +77,7 @@ describeWith(
       expect(status.uplink).toMatchObject({ connected: true, protocol: '3.1.1' });
       expect(troubles(status)).toEqual([]);
       const pictures = await readdir(join(agent.folder, 'evidence'));
-      const [picture] = pictures.filter((name) => name.endsWith('.jpg'));
+      const picture = pictures.find((name) => name.endsWith('.jpg'));
       expect((await readFile(join(agent.folder, 'evidence', picture as string))).subarray(0, 3)).toEqual(
         Buffer.from([0xff, 0xd8, 0xff]),
       );
@@ -112,7 +112,7 @@ describeWith(
       await eventually(() => received.some(({ type }) => type === 'outpost.upload'), 'an upload is told', 240_000);
       const status = await agent.until(({ upload }) => (upload?.sent ?? 0) > 0, 'it is counted');
       expect(status.upload).toMatchObject({ givenUp: 0, failures: 0 });
-      const [told] = received.filter(({ type }) => type === 'outpost.upload');
+      const told = received.find(({ type }) => type === 'outpost.upload');
       expect(checkEvent(told)).toBeUndefined();
       const data = told?.data as { readonly url: string; readonly sha256: string };
       expect(new URL(data.url).pathname).toMatch(/^\/p\/robot-07\/[\w-]+\.jpg$/);

@@ -1,6 +1,31 @@
-/** Lists what was skipped and why, after the tests; writes the counts to the file that OUTPOST_TEST_REPORT names. */
+/** Lists what was skipped and why, after the tests; writes counts and failures to the file that OUTPOST_TEST_REPORT names. */
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestModule } from 'vitest/node';
+
+/** Errors' texts are cut: the whole stands in the run's own output. */
+const longestText = 1500;
+
+/** What failed and why, one text a failure. */
+function failuresOf(modules: readonly TestModule[], unhandled: readonly unknown[]): string[] {
+  const text = (errors: readonly unknown[]): string =>
+    errors
+      .map((error) => (hasMessage(error) ? error.message : String(error)))
+      .join('\n')
+      .slice(0, longestText);
+  return [
+    ...modules.flatMap((module) => [
+      ...(module.errors().length > 0 ? [`${module.relativeModuleId}: ${text(module.errors())}`] : []),
+      ...[...module.children.allTests('failed')].map(
+        (test) => `${module.relativeModuleId}: ${test.fullName}: ${text(test.result().errors ?? [])}`,
+      ),
+    ]),
+    ...unhandled.map((error) => `outside of a test: ${text([error])}`),
+  ];
+}
+
+function hasMessage(error: unknown): error is { readonly message: string } {
+  return typeof error === 'object' && error !== null && 'message' in error && typeof error.message === 'string';
+}
 
 export default class SkipReport implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[]): void {
@@ -20,6 +45,7 @@ export default class SkipReport implements Reporter {
       passed: count('passed'),
       failed: count('failed') + broken + unhandled.length,
       skipped: skipped.length,
+      failures: failuresOf(modules, unhandled),
     };
     writeFileSync(path, JSON.stringify(report));
   }

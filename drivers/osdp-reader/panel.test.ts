@@ -171,12 +171,12 @@ describe('a refusal', () => {
 });
 
 describe('a secure channel', () => {
-  const harmless: readonly number[] = [
+  const harmless: ReadonlySet<number> = new Set([
     commandCodes.id,
     commandCodes.capabilities,
     commandCodes.challenge,
     commandCodes.serverCryptogram,
-  ];
+  ]);
 
   it.each([
     ['another key', options.parse({ key: otherKey })],
@@ -191,7 +191,7 @@ describe('a secure channel', () => {
     expect(watched).toMatchObject({ seen: [], error: { code: 'reader-channel' } });
     expect(await perform(rig, 'led', { color: 'green' })).toMatchObject({ status: 'unknown' });
     const heard = frames(rig);
-    expect(heard.filter(({ code }) => !harmless.includes(code))).toEqual([]);
+    expect(heard.filter(({ code }) => !harmless.has(code))).toEqual([]);
     // never the default key
     expect(heard.filter(({ security }) => security && security.data[0] !== 1)).toEqual([]);
   });
