@@ -22,6 +22,8 @@ export interface Leniency {
   readonly flips?: string;
   /** Actions that the device never answers, each with the reason; they end as `unknown`, and must be idempotent. */
   readonly unanswered?: Readonly<Record<string, string>>;
+  /** Why nothing can be made of a recording of the device. */
+  readonly undecoded?: string;
 }
 
 export function describeDriver<O, F, T>(driver: Driver<O, F, T>, vectors: VectorFile, leniency: Leniency = {}): void {
@@ -29,7 +31,7 @@ export function describeDriver<O, F, T>(driver: Driver<O, F, T>, vectors: Vector
   const options = any.options.parse(leniency.options ?? any.example);
   describe(`conformance of ${driver.name}`, () => {
     codecTests(any, options, readVectors(vectors), leniency.flips);
-    deviceTests(any, options, leniency.unanswered ?? {});
+    deviceTests(any, options, leniency);
     describeWith('on pseudo terminals', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () =>
       portTests(any, options),
     );

@@ -239,10 +239,16 @@ export interface Driver<Options = unknown, FromDevice = unknown, ToDevice = unkn
   /** A message in short, for `drivers decode` and `watch`; the message itself when absent. Personal data are left out. */
   show?(message: FromDevice): unknown;
   /**
-   * Makes of a recording's messages the lines of `drivers decode`; absent: the readings of `observe`.
-   * @returns for each message what is to be printed beside it; called with undefined at the end
+   * What a recording of the device tells, without the questions that it answered.
+   * @returns for each message what `observe` would tell, or lines of the driver's own, which hold nothing personal;
+   *   called with undefined at the end
    */
-  decoder?(options: Options): (message: FromDevice | undefined) => readonly unknown[];
+  decoder(options: Options): (message: FromDevice | undefined) => readonly (Observation | DecodedLine)[];
+}
+
+/** A line of `drivers decode` that is no observation: a fix. */
+export interface DecodedLine {
+  readonly type: string;
 }
 
 /** A driver whose types are its own affair: what goes into its methods comes out of its other methods. */

@@ -278,7 +278,7 @@ async function nmeaSpeed(rounds: number): Promise<BenchRow> {
   const options = gnss.options.parse({});
   const speeds = Array.from({ length: rounds }, () => {
     const codec = gnss.protocol(options).host();
-    const make = gnss.decoder?.(options);
+    const make = gnss.decoder(options);
     const times = Math.ceil((16 * 1024 ** 2) / text.length);
     const start = nowNs();
     for (let time = 0; time < times; time += 1) for (const message of codec.push(text).messages) make?.(message);

@@ -2,15 +2,17 @@
 import { createReadStream } from 'node:fs';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import type { Decoded, Rejection } from '#drivers/codec.ts';
-import type { Driver } from '#drivers/driver.ts';
+import type { DecodedLine, Driver, Manifest, Observation } from '#drivers/driver.ts';
 import { parseOptions } from '#drivers/options.ts';
 import { loadDriver } from '#drivers/registry.ts';
 import { writePicture } from './device-picture.ts';
 import type { DecodeChoice } from './drivers.ts';
 import { note, print } from './output.ts';
 
-interface Line {
-  readonly type: string;
+interface Line extends DecodedLine {
+  readonly property?: string;
+  readonly event?: string;
+  readonly personal?: true;
 }
 
 /** Lines that are gathered before they are written: a recording has many, and a terminal takes its time. */
@@ -57,13 +59,24 @@ async function* readChunks(file: string): AsyncGenerator<Uint8Array> {
 const rejectionLine = ({ reason, bytes }: Rejection): Line & Rejection => ({ type: 'rejected', reason, bytes });
 
 function lineMaker(driver: Driver, options: unknown, from: string): (message: unknown) => readonly Line[] {
-  const decoder = from === 'device' ? driver.decoder?.(options) : undefined;
+  const decoder = from === 'device' ? driver.decoder(options) : undefined;
+  const manifest = driver.manifest(options);
   return (message) => {
-    const made = (decoder?.(message) ?? []) as readonly Line[];
+    const made = (decoder?.(message) ?? []).map((told) => ('is' in told ? observationLine(told, manifest) : told));
     if (message === undefined) return made;
     const shown = driver.show && from === 'device' ? driver.show(message) : message;
     return [{ type: 'message', message: shown } as Line, ...made];
   };
+}
+
+/** What is a person's is said to be there, and not shown. */
+function observationLine(told: Observation, { properties, events }: Manifest): Line {
+  const { is, ...rest } = told;
+  if (told.is === 'reading')
+    return properties[told.property]?.personal
+      ? { type: is, property: told.property, personal: true }
+      : { type: is, ...rest };
+  return events[told.event]?.personal ? { type: is, event: told.event, personal: true } : { type: is, ...rest };
 }
 
 const plainBytes = (_key: string, value: unknown): unknown =>

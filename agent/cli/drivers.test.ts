@@ -13,6 +13,7 @@ import { testData } from '#agent/testing/testdata.ts';
 import { parseOptions } from '#drivers/options.ts';
 import { driverNames, loadDriver } from '#drivers/registry.ts';
 import { simulatedEvents } from './simulate.ts';
+import { inventedCard, inventedNumber } from '#drivers/sdt-id-reader/simulator.ts';
 import baseVectors from '#drivers/mavlink-base/vectors.json' with { type: 'json' };
 
 let folder: string;
@@ -72,6 +73,57 @@ describe('drivers', () => {
       { type: 'reading', property: 'state', value: 'standby' },
       { type: 'message', message: { component: 2 } },
     ]);
+  });
+
+  /** What a double answers to what it is asked, as bytes in a file. */
+  const recordingOf = async (name: string, options: unknown, asked: readonly string[]): Promise<string> => {
+    const driver = await loadDriver(name);
+    const parsed = parseOptions(driver, options);
+    const [codec, double] = [driver.protocol(parsed).device(), driver.simulator(parsed)];
+    double.provoke?.('card');
+    const heard = asked.flatMap((hex) => codec.push(Buffer.from(hex, 'hex')).messages);
+    const file = join(folder, name);
+    await writeFile(
+      file,
+      Buffer.concat(heard.flatMap((message) => double.receive(message).map((each) => codec.encode(each)))),
+    );
+    return file;
+  };
+
+  it('decode a card that was read into the word that there was one', async () => {
+    const questions = ['200122', '200122', '200221', '300132'].map((rest) => `aaaaaa96690003${rest}`);
+    const file = await recordingOf('sdt-id-reader', {}, questions);
+    expect((await readFile(file)).includes(Buffer.from(inventedNumber, 'utf16le'))).toBe(true);
+    for (const as of [['--json'], []]) {
+      const { stdout } = await outpost('drivers', 'decode', 'sdt-id-reader', file, ...as);
+      expect(stdout).toMatch(as.length > 0 ? '{"type":"event","event":"card","personal":true}' : 'event="card"');
+      for (const field of Object.values(inventedCard)) if (field.length > 3) expect(stdout).not.toContain(field);
+    }
+  });
+
+  it('decode what was scanned, unless it may be a person’s', async () => {
+    const file = join(folder, 'scanned');
+    await writeFile(file, '6901234567892\r\n');
+    const decoded = async (options: unknown): Promise<unknown> =>
+      linesOf(await outpost('drivers', 'decode', 'scanner', file, '--json', '--options', JSON.stringify(options)))[1];
+    expect(await decoded({})).toEqual({ type: 'reading', property: 'code', personal: true });
+    expect(await decoded({ personal: false })).toEqual({ type: 'reading', property: 'code', value: '6901234567892' });
+  });
+
+  it('decode answers of Modbus that fit one question of the map, and guess at no others', async () => {
+    const decoded = async (map: string, hex: string): Promise<unknown> => {
+      const file = join(folder, 'modbus');
+      await writeFile(file, Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+      const options = JSON.stringify({ map });
+      return linesOf(await outpost('drivers', 'decode', 'modbus-rtu', file, '--json', '--options', options)).slice(1);
+    };
+    // the example of the XY-MD02's manual
+    expect(await decoded('climate', '01 04 04 01 31 02 22 2a ce')).toEqual([
+      { type: 'reading', property: 'temperature', value: 30.5 },
+      { type: 'reading', property: 'humidity', value: 54.6 },
+    ]);
+    // inputs 0 to 2, or input 3
+    expect(await decoded('door-lock', '01 02 01 01 60 48')).toEqual([]);
   });
 
   it('decode a recording with noise in it, from a file and from stdin', async () => {

@@ -3,11 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { eventually } from '#agent/testing/eventually.ts';
 import type { Driver, Manifest, Observation, Outcome } from '../driver.ts';
+import type { Leniency } from '../conformance.ts';
 import { memoryPair } from '../memory-transport.ts';
 import { Session } from '../session.ts';
 import { clock, openRig, type Rig } from './rig.ts';
 
-export function deviceTests(driver: Driver, options: unknown, unanswered: Readonly<Record<string, string>>): void {
+export function deviceTests(
+  driver: Driver,
+  options: unknown,
+  { unanswered = {}, undecoded }: Pick<Leniency, 'unanswered' | 'undecoded'>,
+): void {
   const manifest = driver.manifest(options);
   const actions = Object.entries(manifest.actions);
   const properties = Object.keys(manifest.properties);
@@ -96,15 +101,26 @@ export function deviceTests(driver: Driver, options: unknown, unanswered: Readon
     itWithEvents('tells every event', async () => {
       await using rig = openRig(driver, options);
       await ready(rig);
-      const names = Object.keys(manifest.events);
-      const told = observed(rig, (found) => names.every((name) => found.has(name)), names);
-      for (const name of names) {
-        for (const message of rig.simulator.provoke?.(name) ?? []) await rig.say(message);
-      }
-      for (const [name, observation] of await told) {
+      for (const [name, observation] of await provoked(rig, Object.keys(manifest.events))) {
         const schema = manifest.events[name]?.data;
         if (observation.is === 'event' && schema) expect(schema.safeParse(observation.data).error).toBeUndefined();
       }
+    });
+
+    it('tells on a recording what is declared', async () => {
+      await using rig = openRig(driver, options);
+      await ready(rig);
+      await provoked(rig, Object.keys(manifest.events), properties);
+      const { lines, observations } = decoded(driver, options, rig.recording);
+      for (const each of observations) {
+        const [name, declared, value] =
+          each.is === 'reading'
+            ? [each.property, manifest.properties[each.property]?.schema, each.value]
+            : [each.event, manifest.events[each.event]?.data, each.data];
+        expect(declared?.safeParse(value).success, `${name} = ${JSON.stringify(value)}`).toBe(true);
+      }
+      if (undecoded === undefined) expect(lines + observations.length).toBeGreaterThan(0);
+      else expect(lines + observations.length, undecoded).toBe(0);
     });
   });
 
@@ -295,6 +311,33 @@ const drain = async (observations: AsyncIterable<Observation>): Promise<void> =>
     // how it ends is the driver's affair; that it ends is not
   }
 };
+
+function decoded(
+  driver: Driver,
+  options: unknown,
+  recording: readonly Uint8Array[],
+): { readonly lines: number; readonly observations: readonly Observation[] } {
+  const codec = driver.protocol(options).host();
+  const decode = driver.decoder(options);
+  const messages = [...codec.push(Buffer.concat(recording)).messages, ...codec.quiet().messages, undefined];
+  const told = messages.flatMap((message) => decode(message));
+  const observations = told.filter((each): each is Observation => 'is' in each);
+  return { lines: told.length - observations.length, observations };
+}
+
+/** What is told while the device is made to tell each of the events; until each was told, and what else is wanted. */
+async function provoked(
+  rig: Rig,
+  events: readonly string[],
+  besides: readonly string[] = [],
+): Promise<ReadonlyMap<string, Observation>> {
+  const wanted = [...besides, ...events];
+  const told = observed(rig, (found) => wanted.every((name) => found.has(name)), wanted);
+  for (const name of events) {
+    for (const message of rig.simulator.provoke?.(name) ?? []) await rig.say(message);
+  }
+  return await told;
+}
 
 /** Observes, and asks for what is only told when asked, until `isEnough`. */
 async function observed(

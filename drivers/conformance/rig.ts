@@ -4,6 +4,7 @@ import type { DurableText } from '#agent/core/durable-text.ts';
 import { silentLog } from '#agent/core/log.ts';
 import { seededRandom } from '#agent/core/random.ts';
 import { Bus } from '../bus.ts';
+import type { Codec } from '../codec.ts';
 import type { Driver, LineNeeds } from '../driver.ts';
 import { memoryPair } from '../memory-transport.ts';
 import { openPeripheral, type OpenedPeripheral } from '../open.ts';
@@ -24,6 +25,8 @@ export interface Rig extends AsyncDisposable {
   faults: Faults;
   /** What the device has understood so far. */
   readonly received: readonly unknown[];
+  /** Every byte that the device said. */
+  readonly recording: readonly Uint8Array[];
   /** Says it as the device, past its simulator. */
   say(message: unknown): Promise<void>;
   /** The device is gone. */
@@ -41,12 +44,29 @@ export interface RigOptions {
   readonly simulator?: Simulator<unknown, unknown>;
 }
 
+function recorded<In, Out>(codec: Codec<In, Out>, into: Uint8Array[]): Codec<In, Out> {
+  return {
+    push: (bytes) => codec.push(bytes),
+    quiet: () => codec.quiet(),
+    encode(message) {
+      const bytes = codec.encode(message);
+      into.push(bytes);
+      return bytes;
+    },
+    get pending() {
+      return codec.pending;
+    },
+    limit: codec.limit,
+  };
+}
+
 export function openRig(driver: Driver, options: unknown, chosen: RigOptions = {}): Rig {
   const { line, echo, memory } = chosen;
   const [host, device] = chosen.ends ?? memoryPair();
   const stop = new AbortController();
   const simulator = chosen.simulator ?? driver.simulator(options);
-  const codec = driver.protocol(options).device();
+  const recording: Uint8Array[] = [];
+  const codec = recorded(driver.protocol(options).device(), recording);
   const received: unknown[] = [];
   const rig = { faults: {} as Faults };
   const playing = simulate(
@@ -77,6 +97,7 @@ export function openRig(driver: Driver, options: unknown, chosen: RigOptions = {
     bus,
     simulator,
     received,
+    recording,
     signal: stop.signal,
     say: async (message: unknown) => await device.write(codec.encode(message)),
     unplug: async () => await device[Symbol.asyncDispose](),

@@ -29,7 +29,7 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
   simulator: printerSimulator,
   decoder: () => (message) =>
     message?.is === 'asb'
-      ? [...readingsOf(stateOfAsb(message.status))].map((each) => ({ type: 'reading', ...each }))
+      ? [...readingsOf(stateOfAsb(message.status))]
       : [],
 };
 

@@ -15,7 +15,7 @@ export const driver: Driver<Options, Body, Body> = {
   protocol: (given) => ({ host: () => hostCodec(given), device: () => deviceCodec(given) }),
   open: peripheral,
   simulator: (given) => framedSimulator(given),
-  decoder: (given) => (said) => (said === undefined ? [] : observationsOf(said, given).map(lineOf)),
+  decoder: (given) => (said) => (said === undefined ? [] : observationsOf(said, given)),
 };
 
 function peripheral({ link, options: given, clock }: OpenContext<Options, Body, Body>): Peripheral {
@@ -111,8 +111,3 @@ function observationsOf(said: Body, given: Options): readonly Observation[] {
   if (message.event !== undefined) return [{ is: 'event', event: message.event, data: values }];
   return Object.entries(values).map(([property, value]) => ({ is: 'reading', property, value }));
 }
-
-const lineOf = (observation: Observation): unknown =>
-  observation.is === 'reading'
-    ? { type: 'reading', property: observation.property, value: observation.value }
-    : { type: 'event', event: observation.event, data: observation.data };

@@ -45,7 +45,7 @@ export const driver: Driver<Options, Packet, Packet> = {
     const picture = new Picture(of.fence);
     return (packet) =>
       packet?.system === of.system && packet.component === components.autopilot
-        ? picture.take(packet, 0).map(({ is, ...told }) => ({ type: is, ...told }))
+        ? picture.take(packet, 0)
         : [];
   },
   show: ({ system, component, message }) => ({ system, component, [message.name]: message.fields }),

@@ -31,8 +31,7 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
     return (message) => {
       if (message?.is === 'rating') rating = message;
       if (message?.is !== 'status') return [];
-      const found = readingsOf(message, charge.percent(message.batteryVoltage, nominalOf(chosen, rating)));
-      return found.map((reading) => ({ type: 'reading', ...reading, is: undefined }));
+      return readingsOf(message, charge.percent(message.batteryVoltage, nominalOf(chosen, rating)));
     };
   },
 };

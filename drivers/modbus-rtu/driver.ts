@@ -14,7 +14,28 @@ export const driver: Driver<Options, Response, Request> = {
   protocol: () => ({ host: hostCodec, device: deviceCodec }),
   open: peripheral,
   simulator: (given) => modbusSimulator(given),
+  decoder: (given) => {
+    const blocks = groups.flatMap((group) => blocksOfGroup(given, group));
+    return (response) => {
+      if (response?.unit !== given.unit || !('data' in response)) return [];
+      // an answer does not say what was asked: only what a single question fits is read
+      const [block, another] = blocks.filter(
+        (each) => readFunctions[each.table] === response.fn && dataBytes(each) === response.data.length,
+      );
+      return block && !another ? observationsOf(block, response.data) : [];
+    };
+  },
 };
+
+const groups = ['fast', 'normal', 'slow'] as const;
+
+const blocksOfGroup = (given: Options, group: Group): readonly Block[] =>
+  blocksOf(
+    mapOf(given).points.filter((point) => point.group === group),
+    given.mostRegisters,
+  );
+
+const dataBytes = ({ table, count }: Block): number => (isBitTable(table) ? Math.ceil(count / 8) : count * 2);
 
 const readFunctions: Readonly<Record<Table, ReadFunction>> = { coil: 1, discrete: 2, holding: 3, input: 4 };
 
@@ -36,12 +57,11 @@ const begun = 5;
 function peripheral({ link, options: given, clock, log }: OpenContext<Options, Response, Request>): Peripheral {
   const { unit } = given;
   const map = mapOf(given);
-  const blocksIn = (group: Group): readonly Block[] =>
-    blocksOf(
-      map.points.filter((point) => point.group === group),
-      given.mostRegisters,
-    );
-  const all = { fast: blocksIn('fast'), normal: blocksIn('normal'), slow: blocksIn('slow') };
+  const all = {
+    fast: blocksOfGroup(given, 'fast'),
+    normal: blocksOfGroup(given, 'normal'),
+    slow: blocksOfGroup(given, 'slow'),
+  };
   const refused = new Set<Block>();
 
   const ask = async ({ table, address, count }: Block, signal: AbortSignal): Promise<Answer<Response>> =>
@@ -78,14 +98,14 @@ function peripheral({ link, options: given, clock, log }: OpenContext<Options, R
     async *observe(signal) {
       const due: Record<Group, number> = { fast: 0, normal: 0, slow: 0 };
       while (link.isOpen) {
-        for (const group of ['fast', 'normal', 'slow'] as const) {
+        for (const group of groups) {
           const now = clock.monoMs();
           if (all[group].length === 0 || due[group] > now) continue;
           due[group] = now + given[group];
           for (const block of all[group]) yield* await read(block, signal);
         }
         const next = Math.min(
-          ...(['fast', 'normal', 'slow'] as const).filter((group) => all[group].length > 0).map((group) => due[group]),
+          ...groups.filter((group) => all[group].length > 0).map((group) => due[group]),
         );
         const waitMs = next - clock.monoMs();
         if (waitMs > 0) await clock.sleep(waitMs, signal);

@@ -1,5 +1,5 @@
 /** A GNSS receiver: it talks by itself; a MediaTek one can be asked and set as well. */
-import type { Driver, Observation, OpenContext, Outcome, Peripheral } from '../driver.ts';
+import type { DecodedLine, Driver, Observation, OpenContext, Outcome, Peripheral } from '../driver.ts';
 import { outcomeOf } from '../link.ts';
 import { type Sentence, sentence, sentenceCodec } from './codec.ts';
 import { type Fix, Fixes } from './fixes.ts';
@@ -101,7 +101,7 @@ const rounded = (value: number | undefined, digits: number): number | null =>
   value === undefined ? null : Number(value.toFixed(digits));
 
 /** One line of `drivers decode`. */
-const lineOf = (fix: Fix): unknown => ({
+const lineOf = (fix: Fix): DecodedLine & Readonly<Record<string, unknown>> => ({
   type: 'fix',
   time: fix.timeMs === undefined ? null : new Date(fix.timeMs).toISOString(),
   lat: rounded(fix.place?.latitude, 9),

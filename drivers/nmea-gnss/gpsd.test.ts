@@ -100,10 +100,10 @@ describeWith('gpsd’s logs', [needsData('gpsd')], () => {
 
 function decodeLog(name: string): readonly Line[] {
   const codec = driver.protocol(options).host();
-  const make = driver.decoder?.(options);
+  const make = driver.decoder(options);
   const bytes = readFileSync(testData('gpsd', `${name}.log`));
   const messages = [...codec.push(bytes).messages, ...codec.quiet().messages, undefined];
-  return messages.flatMap((message) => (make?.(message) ?? []) as readonly Line[]);
+  return messages.flatMap((message) => make(message) as readonly unknown[] as readonly Line[]);
 }
 
 /** The file holds the sentences with what gpsd said after each. */

@@ -2,7 +2,7 @@
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Log } from '#agent/core/log.ts';
 import type { Driver, Identity, Observation, OpenContext, Outcome, Peripheral } from '../driver.ts';
-import { deviceCodec, type Frame, hostCodec } from './codec.ts';
+import { deviceCodec, type Frame, hostCodec, isEncrypted } from './codec.ts';
 import { defaultKey, manifest, options, type Options } from './manifest.ts';
 import {
   askCapabilities,
@@ -17,6 +17,7 @@ import {
   nakErrors,
   nakText,
   poll,
+  readReply,
   type Reply,
   setKey,
   text,
@@ -38,6 +39,14 @@ export const driver: Driver<Options, Frame, Frame> = {
   open: (context) => peripheral(context),
   simulator: osdpSimulator,
   show: shown,
+  decoder: ({ address }) => {
+    const watch = new Watch();
+    return (frame) => {
+      const isClear = frame?.reply === true && frame.address === address && !isEncrypted(frame.security?.type ?? 0);
+      const reply = isClear ? readReply(frame) : undefined;
+      return reply ? watch.observationsOf(reply) : [];
+    };
+  },
 };
 
 /** How often the reader is asked how it is, besides what it tells by itself. */

@@ -8,10 +8,10 @@ import type { Driver, Observation, OpenContext, Outcome, Peripheral } from '../d
 import { type HeadMessage, headCodec } from './codec.ts';
 import type { Head } from './head.ts';
 import { manifest, options, type Options, type StopCause } from './manifest.ts';
-import { PelcoHead } from './pelco-head.ts';
+import { PelcoHead, pelcoTold } from './pelco-head.ts';
 import { isNear, type Pose, still, type Velocity } from './pose.ts';
 import { headSimulator } from './simulator.ts';
-import { ViscaHead } from './visca-head.ts';
+import { ViscaHead, viscaTold } from './visca-head.ts';
 
 type Context = OpenContext<Options, HeadMessage, HeadMessage>;
 
@@ -26,6 +26,22 @@ export const driver: Driver<Options, HeadMessage, HeadMessage> = {
   }),
   open: (context) => peripheral(context),
   simulator: (of) => headSimulator(of),
+  decoder: (of) => {
+    let known: Partial<Pose> = {};
+    return (message) => {
+      if (!message) return [];
+      const told = message.protocol === 'visca' ? viscaTold(message, of) : pelcoTold(message, of);
+      known = { ...known, ...told };
+      const { pan, tilt } = known;
+      const isPlaced = pan !== undefined && tilt !== undefined && ('pan' in told || 'tilt' in told);
+      return [
+        ...(isPlaced ? [{ is: 'reading', property: 'position', value: { pan, tilt } } as const] : []),
+        ...(of.zoom && told.zoom !== undefined
+          ? [{ is: 'reading', property: 'zoom', value: told.zoom } as const]
+          : []),
+      ];
+    };
+  },
 };
 
 /** How often a lease is looked at, and a stop that was not answered said again, ms. */

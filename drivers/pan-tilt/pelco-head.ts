@@ -48,7 +48,7 @@ export class PelcoHead implements Head {
     const zoom =
       tilt === undefined || !this.#options.zoom ? 0 : await this.#ask(extended.askZoom, extended.zoom, signal);
     if (pan === undefined || tilt === undefined || zoom === undefined) return undefined;
-    return { pan: normalised(pan / 100), tilt: -normalised(tilt / 100), zoom: zoom / zoomSteps };
+    return { pan: panOf(pan), tilt: tiltOf(tilt), zoom: zoom / zoomSteps };
   }
 
   async move({ pan, tilt, zoom }: Velocity, signal: AbortSignal): Promise<Outcome> {
@@ -152,6 +152,18 @@ export class PelcoHead implements Head {
   #frame({ command2, data1, data2 }: Pick<PelcoFrame, 'command2' | 'data1' | 'data2'>): PelcoFrame {
     return { ...pelcoFrame(this.#options.address, command2), data1, data2 };
   }
+}
+
+const panOf = (value: number): number => normalised(value / 100);
+const tiltOf = (value: number): number => -normalised(value / 100);
+
+/** What a recorded answer tells. */
+export function pelcoTold(frame: PelcoFrame, { address }: Options): Partial<Pose> {
+  const value = valueOf(frame);
+  if (frame.address !== address) return {};
+  if (frame.command2 === extended.pan) return { pan: panOf(value) };
+  if (frame.command2 === extended.tilt) return { tilt: tiltOf(value) };
+  return frame.command2 === extended.zoom ? { zoom: value / zoomSteps } : {};
 }
 
 /** On the wire, down is positive, and what is negative begins at 360 degrees. */

@@ -27,6 +27,9 @@ const tiltFastest = 0x14;
 const zoomFastest = 7;
 /** The optical range of CAM_Zoom Direct. */
 const zoomSteps = 0x4000;
+/** Of the answers to Pan-tiltPosInq and CAM_ZoomPosInq. */
+const placeBytes = 8;
+const zoomBytes = 4;
 const sonyVendors: ReadonlySet<number> = new Set([0x0001, 0x0020]);
 
 export class ViscaHead implements Head {
@@ -56,16 +59,11 @@ export class ViscaHead implements Head {
   }
 
   async pose(signal: AbortSignal): Promise<Pose | undefined> {
-    const place = await this.#inquire([0x06, 0x12], 8, signal);
+    const place = await this.#inquire([0x06, 0x12], placeBytes, signal);
     if (!place) return undefined;
-    const zoom = this.#options.zoom ? await this.#inquire([0x04, 0x47], 4, signal) : undefined;
+    const zoom = this.#options.zoom ? await this.#inquire([0x04, 0x47], zoomBytes, signal) : undefined;
     if (this.#options.zoom && !zoom) return undefined;
-    const { stepsPerDegree } = this.#options;
-    return {
-      pan: signed(place, 0) / stepsPerDegree,
-      tilt: signed(place, 4) / stepsPerDegree,
-      zoom: zoom ? Math.min(1, unsigned(zoom, 0) / zoomSteps) : 0,
-    };
+    return { ...placeOf(place, this.#options), zoom: zoom ? zoomOf(zoom) : 0 };
   }
 
   async move(velocity: Velocity, signal: AbortSignal): Promise<Outcome> {
@@ -151,6 +149,20 @@ export class ViscaHead implements Head {
     return (message) =>
       message.protocol === 'visca' && message.from === this.#options.address && isIt(viscaAnswer(message));
   }
+}
+
+const placeOf = (data: Uint8Array, { stepsPerDegree }: Options): Pick<Pose, 'pan' | 'tilt'> => ({
+  pan: signed(data, 0) / stepsPerDegree,
+  tilt: signed(data, 4) / stepsPerDegree,
+});
+const zoomOf = (data: Uint8Array): number => Math.min(1, unsigned(data, 0) / zoomSteps);
+
+/** What a recorded answer tells: its length says which question it was, of those that we ask. */
+export function viscaTold(packet: ViscaPacket, of: Options): Partial<Pose> {
+  const said = viscaAnswer(packet);
+  if (packet.from !== of.address || said.is !== 'completion') return {};
+  if (said.data.length === placeBytes) return placeOf(said.data, of);
+  return said.data.length === zoomBytes ? { zoom: zoomOf(said.data) } : {};
 }
 
 /** To a command: not the completion, nor the cancelling, of one before. */

@@ -19,8 +19,8 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
   simulator: scannerSimulator,
   show: (message) => (message.is === 'line' ? { is: 'line', length: message.bytes.length } : message),
   decoder: (chosen) => (message) =>
-    message?.is === 'line' && !chosen.personal
-      ? [{ type: 'reading', property: 'code', value: codeOf(message.bytes, chosen, endOfTable).text }]
+    message?.is === 'line'
+      ? [{ is: 'reading', property: 'code', value: codeOf(message.bytes, chosen, endOfTable).text }]
       : [],
 };
 

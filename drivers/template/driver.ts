@@ -13,6 +13,7 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
   protocol: () => ({ host: hostCodec, device: deviceCodec }),
   open: peripheral,
   simulator: () => simulator(),
+  decoder: () => (message) => (message ? observationsOf(message) : []),
 };
 
 const isState = (message: FromDevice): boolean => message.is === 'state';
