@@ -27,10 +27,7 @@ export const driver: Driver<Options, FromDevice, ToDevice> = {
   protocol: () => ({ host: hostCodec, device: deviceCodec }),
   open: (context) => new Printer(context),
   simulator: printerSimulator,
-  decoder: () => (message) =>
-    message?.is === 'asb'
-      ? [...readingsOf(stateOfAsb(message.status))]
-      : [],
+  decoder: () => (message) => (message?.is === 'asb' ? [...readingsOf(stateOfAsb(message.status))] : []),
 };
 
 /** Half a minute at 9600 baud, and some four metres of paper. */

@@ -44,9 +44,7 @@ export const driver: Driver<Options, Packet, Packet> = {
   decoder: (of) => {
     const picture = new Picture(of.fence);
     return (packet) =>
-      packet?.system === of.system && packet.component === components.autopilot
-        ? picture.take(packet, 0)
-        : [];
+      packet?.system === of.system && packet.component === components.autopilot ? picture.take(packet, 0) : [];
   },
   show: ({ system, component, message }) => ({ system, component, [message.name]: message.fields }),
 };

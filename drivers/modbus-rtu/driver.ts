@@ -104,9 +104,7 @@ function peripheral({ link, options: given, clock, log }: OpenContext<Options, R
           due[group] = now + given[group];
           for (const block of all[group]) yield* await read(block, signal);
         }
-        const next = Math.min(
-          ...groups.filter((group) => all[group].length > 0).map((group) => due[group]),
-        );
+        const next = Math.min(...groups.filter((group) => all[group].length > 0).map((group) => due[group]));
         const waitMs = next - clock.monoMs();
         if (waitMs > 0) await clock.sleep(waitMs, signal);
       }

@@ -36,9 +36,7 @@ export const driver: Driver<Options, HeadMessage, HeadMessage> = {
       const isPlaced = pan !== undefined && tilt !== undefined && ('pan' in told || 'tilt' in told);
       return [
         ...(isPlaced ? [{ is: 'reading', property: 'position', value: { pan, tilt } } as const] : []),
-        ...(of.zoom && told.zoom !== undefined
-          ? [{ is: 'reading', property: 'zoom', value: told.zoom } as const]
-          : []),
+        ...(of.zoom && told.zoom !== undefined ? [{ is: 'reading', property: 'zoom', value: told.zoom } as const] : []),
       ];
     };
   },

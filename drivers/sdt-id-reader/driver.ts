@@ -31,10 +31,12 @@ export const driver: Driver<Options, Response, Command> = {
   simulator: () => sdtSimulator(),
   // any data may be a person's
   // of a state, an answer does not say that it is one
-  decoder: ({ photo }) => (response) => {
-    const card = response && isDone(read, response) ? readCard(response.data, photo) : undefined;
-    return card ? [{ is: 'event', event: 'card', data: card }] : [];
-  },
+  decoder:
+    ({ photo }) =>
+    (response) => {
+      const card = response && isDone(read, response) ? readCard(response.data, photo) : undefined;
+      return card ? [{ is: 'event', event: 'card', data: card }] : [];
+    },
   show: ({ status, data }) => ({ status: status.toString(16), means: statusText(status), bytes: data.length }),
 };
 
