@@ -4,6 +4,8 @@
  *   `open EPOCH` · `taken EPOCH LANE SEQ MARKER` · `refused CODE MARKER` · `closed`
  *
  *   node agent/faults/appender.ts FOLDER PREFIX [MAX_BYTES] [BOOT]          a line on stdin ends it in order
+ *
+ * Without a prefix it appends nothing.
  */
 import { openTestOutbox, testEvent, testHost } from '#agent/outbox/test-rig.ts';
 
@@ -14,8 +16,9 @@ process.stdin.once('data', () => stopping.abort());
 
 const outbox = await openTestOutbox(folder, { maxSizeBytes: Number(maxBytes), host: testHost(boot) });
 say(`open ${outbox.epoch}`);
+const producers = ['alarm', 'submission', 'event', 'event', 'event', 'event', 'telemetry', 'media'];
 await Promise.all(
-  ['alarm', 'submission', 'event', 'event', 'event', 'event', 'telemetry', 'media'].map(async (lane, producer) => {
+  (prefix === '' ? [] : producers).map(async (lane, producer) => {
     for (let n = 0; !stopping.signal.aborted; n += 1) {
       const marker = `${prefix}-${producer}-${n}`;
       const event = testEvent(lane as 'event', n, 500);

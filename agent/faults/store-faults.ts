@@ -1,6 +1,6 @@
 /** What happens to the store: killed processes, cut power, disks that are full, broken or read-only, clocks, flipped bits. */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, rm, stat, unlink } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, stat, unlink } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -132,11 +132,13 @@ const injected = (
   async run(count, folder) {
     const tally = new Tally();
     const codes = new Map<string, number>();
+    // a store that cannot be opened is refused in order; this is about one that is open
+    const opening = await callsToOpen(call, folder);
     for (let n = 1; n <= count; n += 1) {
       const account = new Account();
       const path = join(folder, `store-${n}`);
-      const inject = `inject=${call}:error=${error}:when=${randomInt(30, 200)}+${randomInt(...every)}`;
-      const under = ['strace', '-f', '-qq', '--seccomp-bpf', '-e', `trace=${call}`, '-e', inject, '-o', '/dev/null'];
+      const inject = `inject=${call}:error=${error}:when=${opening + randomInt(20, 190)}+${randomInt(...every)}`;
+      const under = [...straceOf(call, '/dev/null'), '-e', inject];
       await using workload = new Workload({ path, prefix: `i${n}`, account, under });
       await eventually(() => workload.refused > 0 || !workload.isRunning, 'the disk refuses');
       await workload.takes(200);
@@ -150,6 +152,27 @@ const injected = (
     return tally.outcome();
   },
 });
+
+const straceOf = (call: string, into: string): string[] => [
+  ...['strace', '-f', '-qq', '--seccomp-bpf'],
+  ...['-e', `trace=${call}`, '-o', into],
+];
+
+/** How often one thread makes the call until a new store is open; strace counts for each thread by itself. */
+async function callsToOpen(call: string, folder: string): Promise<number> {
+  const [path, calls] = [join(folder, 'opened'), join(folder, 'calls')];
+  {
+    await using workload = new Workload({ path, prefix: '', account: new Account(), under: straceOf(call, calls) });
+    await eventually(() => workload.hasClosed && !workload.isRunning, 'a store was opened');
+  }
+  const made = new Map<string, number>();
+  for (const line of (await readFile(calls, 'utf8')).split('\n')) {
+    const [thread = ''] = line.split(' ');
+    if (line.includes(' = ')) made.set(thread, (made.get(thread) ?? 0) + 1);
+  }
+  await rm(path, { recursive: true });
+  return Math.max(0, ...made.values());
+}
 
 const readOnly: Fault = {
   name: 'read-only',
