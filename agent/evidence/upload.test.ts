@@ -261,13 +261,14 @@ describeWith('pictures to a server', [needsProgram('openssl')], () => {
     const issued = await authority.issue('server');
     const first = await PictureServer.start(issued);
     const { port, url } = first;
+    first.goodRequests = 1;
+    first.misbehave = (request) => request.resume();
     const pictures = [1, 2, 3, 4].map((n) => ({ id: `front-1-${n}`, bytes: randomBytes(200_000 + n) }));
     {
       await using evidence = await openAt();
       for (const { id, bytes } of pictures) await evidence.put(id, 'image/jpeg', bytes, 'camera/front');
       await using running = start(evidence, { send: to(url) });
       await eventually(() => running.uploads.status.sent === 1, 'the first is there');
-      first.misbehave = (request) => request.resume();
       await eventually(() => first.requests >= 2, 'the second is on its way');
       // the agent ends here, in the middle of the second
     }

@@ -18,6 +18,8 @@ export class PictureServer implements AsyncDisposable {
   requests = 0;
   /** What is done instead of storing; undefined: it is stored. */
   misbehave: ((request: IncomingMessage, response: ServerResponse, count: number) => void) | undefined;
+  /** Requests that are still stored before it misbehaves. */
+  goodRequests = 0;
   readonly #server: ReturnType<typeof createServer>;
   readonly #sockets = new Set<Socket>();
 
@@ -59,7 +61,7 @@ export class PictureServer implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests += 1;
     request.on('error', () => undefined);
-    if (this.misbehave) {
+    if (this.misbehave && this.requests > this.goodRequests) {
       this.misbehave(request, response, this.requests);
       return;
     }
