@@ -58,7 +58,7 @@ export type ThreadEntry = 'detection' | 'outbox';
  * heap, and each thread has a nursery of its own: 2 MB instead of 16 save 50 MB at the same speed. With 4 MB
  * the agent and its child take 10 MB more each.
  */
-export const engineFlags = ['--max-semi-space-size=2'] as const;
+export const engineFlags = ['--max-semi-space-size=2', '--single-threaded-gc'] as const;
 
 /** A file that belongs to the program, by its path in the repository: `assetPath('models', 'yolox-nano', 'manifest.json')`. */
 export const assetPath = (...parts: readonly string[]): string =>

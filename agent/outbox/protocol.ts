@@ -152,9 +152,6 @@ export interface Opened {
   readonly salvaged: number;
 }
 
-/** Rung, by adding one and waking who waits on it, after each message to the writer. */
-export type Bell = Int32Array<SharedArrayBuffer>;
-
 /** A text is the Answer to a small Job. */
 export type FromWriter =
   | string

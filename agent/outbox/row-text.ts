@@ -1,4 +1,4 @@
-/** A row's text put together in memory that is used again for each: head, number, middle, number, tail. */
+/** Rows' texts put together in memory that is used again: head, number, middle, number, tail; one behind the other. */
 import { encodedEnd, type EncodedEvent } from '#agent/domain/cloudevent.ts';
 
 /** Of UTF-8; an encoded event as it came from the main thread. */
@@ -9,25 +9,37 @@ export interface EncodedBytes {
   readonly end: number;
 }
 
-const firstBytes = 16 * 1024;
+const firstBytes = 64 * 1024;
 /** Both numbers. */
 const numberBytes = 40;
 
-export class RowText {
+export class RowTexts {
   #memory = Buffer.allocUnsafeSlow(firstBytes);
+  #end = 0;
 
-  /** @returns a view that holds until the next call */
+  /** The views given until now may be written over. */
+  clear(): void {
+    this.#end = 0;
+  }
+
+  /** @returns a view that holds until `clear` */
   splice(head: Buffer, { bytes, middle, tail, end }: EncodedBytes, seq: number): Buffer {
     const most = head.length + numberBytes + end - middle;
-    if (most > this.#memory.length) this.#memory = Buffer.allocUnsafeSlow(2 * most);
+    // the views of before keep the memory that they are of
+    if (this.#end + most > this.#memory.length) {
+      this.#memory = Buffer.allocUnsafeSlow(Math.max(firstBytes, 2 * most));
+      this.#end = 0;
+    }
     const memory = this.#memory;
     const number = String(seq);
-    let at = head.copy(memory, 0);
+    const begin = this.#end;
+    let at = begin + head.copy(memory, begin);
     at += memory.write(number, at, 'latin1');
     at += bytes.copy(memory, at, middle, tail);
     at += memory.write(number, at, 'latin1');
     at += bytes.copy(memory, at, tail, end);
-    return memory.subarray(0, at);
+    this.#end = at;
+    return memory.subarray(begin, at);
   }
 }
 

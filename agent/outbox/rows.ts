@@ -5,12 +5,16 @@ import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { isProtected } from './budget.ts';
 import type { Moment } from './protocol.ts';
-import { type EncodedBytes, encodedBytes, RowText } from './row-text.ts';
+import { type EncodedBytes, encodedBytes, RowTexts } from './row-text.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { rowSum } from './sums.ts';
 
 type Reason = EventData<'dropped'>['reason'];
+
+type PlainValue = number | Uint8Array;
+/** id, time, text, checksum */
+const plainValues = 4;
 
 export interface RowOptions {
   /** 1: tells of a loss, and is never given up. */
@@ -18,14 +22,21 @@ export interface RowOptions {
   readonly lifeMs?: number | undefined;
 }
 
+/** Rows that one statement writes: what a statement costs is shared. */
+const rowsAtOnce = 16;
+
 /** Declarations for one giving-up. */
 const mostRuns = 32;
 
 export class Rows {
   readonly #slots: Slots;
   readonly #origin: Origin;
-  readonly #text = new RowText();
+  readonly #texts = new RowTexts();
   readonly #insert: Statement<[number, number, number, number | null, number, Uint8Array, number]>;
+  readonly #insertPlain: Statement<[readonly PlainValue[]]>;
+  readonly #insertMany: Statement<[readonly PlainValue[]]>;
+  /** Rows that are not written yet, value by value. */
+  readonly #waiting: PlainValue[] = [];
   readonly #size: Statement<[number, number], { count: number; bytes: number }>;
   readonly #expired: Statement<[number, number], { id: number; bytes: number }>;
   readonly #remove: Statement<[number, number]>;
@@ -38,6 +49,12 @@ export class Rows {
     this.#origin = origin;
     this.#insert = db.prepare<[number, number, number, number | null, number, Uint8Array, number]>(
       'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)',
+    );
+    // neither kept nor expiring, and of this boot, as most are
+    const plain = `(?, ${origin.boot}, ?, NULL, 0, CAST(? AS TEXT), ?)`;
+    this.#insertPlain = db.prepare<[readonly PlainValue[]]>(`INSERT INTO outbox VALUES ${plain}`);
+    this.#insertMany = db.prepare<[readonly PlainValue[]]>(
+      `INSERT INTO outbox VALUES ${Array.from({ length: rowsAtOnce }, () => plain).join(', ')}`,
     );
     this.#expired = db.prepare<[number, number], { id: number; bytes: number }>(
       `SELECT id, octet_length(json) AS bytes FROM outbox
@@ -56,14 +73,16 @@ export class Rows {
     );
   }
 
-  /** @returns the event's sequence number */
+  /** Written are they after `flush`. @returns the event's sequence number */
   append(slot: Slot, event: EncodedBytes, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
     const seq = slot.last + 1;
-    const json = this.#text.splice(slot.head, event, seq);
+    const json = this.#texts.splice(slot.head, event, seq);
     const at = Math.max(0, Math.round(monoMs));
     const facts = { id: idOf(slot.slot, seq), boot: this.#origin.boot, monoMs: at, keep };
     const expires = lifeMs === undefined || isProtected(slot.lane) ? null : at + Math.max(0, Math.round(lifeMs));
-    this.#insert.run(facts.id, facts.boot, at, expires, keep, json, rowSum(facts, json));
+    const sum = rowSum(facts, json);
+    if (keep === 0 && expires === null) this.#write(facts.id, at, json, sum);
+    else this.#insert.run(facts.id, facts.boot, at, expires, keep, json, sum);
     slot.last = seq;
     slot.depth += 1;
     slot.bytes += json.length;
@@ -75,8 +94,29 @@ export class Rows {
     return seq;
   }
 
+  #write(id: number, at: number, json: Uint8Array, sum: number): void {
+    this.#waiting.push(id, at, json, sum);
+    if (this.#waiting.length < rowsAtOnce * plainValues) return;
+    this.#insertMany.run(this.#waiting);
+    this.forget();
+  }
+
+  /** Writes the rows that wait: before they are looked for, and before the end of the transaction. */
+  flush(): void {
+    for (let at = 0; at < this.#waiting.length; at += plainValues)
+      this.#insertPlain.run(this.#waiting.slice(at, at + plainValues));
+    this.forget();
+  }
+
+  /** The transaction that they belong to was rolled back. */
+  forget(): void {
+    this.#waiting.length = 0;
+    this.#texts.clear();
+  }
+
   /** Removes what was acknowledged; ranges of `missing` stay. An acknowledgement never goes back, nor past the end. */
   acknowledge(slot: Slot, upto: number, missing: readonly (readonly [number, number])[]): void {
+    this.flush();
     const last = Math.min(upto, slot.last);
     let from = 1;
     for (const [first, end] of [...missing].sort((a, b) => a[0] - b[0])) {
@@ -91,6 +131,7 @@ export class Rows {
 
   /** Gives one event up, and declares it. */
   setAside(slot: Slot, seq: number, now: Moment): void {
+    this.flush();
     const id = idOf(slot.slot, seq);
     const { bytes } = this.#size.get(id, id) ?? { bytes: 0 };
     if (this.#giveUp.run(id, id).changes === 0) return;
@@ -103,6 +144,7 @@ export class Rows {
 
   /** Gives up oldest events of these lanes until `goalBytes` are free, and declares it. @returns bytes freed */
   giveUp(from: readonly Lane[], goalBytes: number, reason: Reason, now: Moment): number {
+    this.flush();
     let freed = 0;
     for (const slot of from.flatMap((lane) => this.#slots.of(lane))) {
       if (freed >= goalBytes) break;
@@ -113,6 +155,7 @@ export class Rows {
 
   /** Gives up what has outlived its use in this boot, and declares it. @returns bytes freed */
   expire(now: Moment): number {
+    this.flush();
     let freed = 0;
     for (;;) {
       const rows = this.#expired.all(Math.floor(now.monoMs), this.#origin.boot);
@@ -123,6 +166,7 @@ export class Rows {
 
   /** Gives up rows whose text is not what was written, and declares it. */
   discardDamaged(rows: readonly { readonly id: number; readonly bytes: number }[], now: Moment): void {
+    this.flush();
     for (const run of runsOf(rows)) this.#discard(run, 'corrupt', now);
   }
 

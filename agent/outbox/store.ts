@@ -192,12 +192,14 @@ export class Store {
           seqs.push(...stretch.lanes.map(() => 0));
         } else this.#append(stretch, job.appends, seqs);
       }
+      this.#rows.flush();
       this.#slots.persist();
       this.#commit();
       this.#expiredMonoMs = Math.max(this.#expiredMonoMs, job.now.monoMs);
       return { seqs, refused, acks: undefined, broken: false };
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#rows.forget();
       this.#slots.restore();
       this.#given = 0;
       throw thrown;
@@ -296,6 +298,7 @@ export class Store {
     try {
       this.#db.exec('BEGIN IMMEDIATE');
       this.#rows.discardDamaged(rows, now);
+      this.#rows.flush();
       this.#slots.persist();
       this.#db.exec('COMMIT');
       this.#given += rows.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,11 +1,11 @@
 /** The writer thread: it alone holds the store, so that no slow disk blocks anybody else. */
-import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
+import { type Bell, BellSleeper } from './bell.ts';
 import { confirmedLog } from './log-file.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
 import {
   type Answer,
-  type Bell,
   type FromWriter,
   type Job,
   noMemory,
@@ -24,8 +24,11 @@ export interface OutboxThreadData {
 export function runOutboxThread({ bell }: OutboxThreadData): void {
   const port = parentPort;
   if (!port) throw new Error('The writer runs in a thread.');
+  // on the bell and not in an event loop, which is slower to wake and has nothing else to do here
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
-  const options = next(port, bell) as WriterOptions;
+  const sleeper = new BellSleeper(bell);
+  const next = (): unknown => sleeper.next(() => receiveMessageOnPort(port))?.message;
+  const options = next() as WriterOptions;
   let opened: OpenedStore;
   try {
     opened = openStore(options);
@@ -37,19 +40,9 @@ export function runOutboxThread({ bell }: OutboxThreadData): void {
   const { store, close } = opened;
   say({ kind: 'opened', opened: opened.opened });
   store.restoreReserve(options.now.monoMs);
-  while (handle(next(port, bell) as ToWriter, store, say, options.path));
+  while (handle(next() as ToWriter, store, say, options.path));
   close();
   port.close();
-}
-
-/** Sleeps on the bell and not in an event loop, which is slower to wake and has nothing else to do here. */
-function next(port: MessagePort, bell: Bell): unknown {
-  for (;;) {
-    const rung = Atomics.load(bell, 0);
-    const received = receiveMessageOnPort(port);
-    if (received) return received.message;
-    Atomics.wait(bell, 0, rung);
-  }
 }
 
 /** @returns false when it is the end */

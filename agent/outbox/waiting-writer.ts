@@ -6,21 +6,15 @@
 import type { Worker } from 'node:worker_threads';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { startThread } from '#agent/core/program.ts';
-import {
-  type Bell,
-  failureToError,
-  type FromWriter,
-  type Opened,
-  type ToWriter,
-  type WriterOptions,
-} from './protocol.ts';
+import { newBell, ring } from './bell.ts';
+import { failureToError, type FromWriter, type Opened, type ToWriter, type WriterOptions } from './protocol.ts';
 
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
 export class WaitingWriter implements Disposable {
   readonly worker: Worker;
-  readonly #bell: Bell = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #bell = newBell();
   readonly #opened: Promise<Opened>;
   #isTaken = false;
 
@@ -40,8 +34,7 @@ export class WaitingWriter implements Disposable {
 
   tell(message: WriterOptions | ToWriter, transfers: readonly ArrayBuffer[] = []): void {
     this.worker.postMessage(message, transfers);
-    Atomics.add(this.#bell, 0, 1);
-    Atomics.notify(this.#bell, 0);
+    ring(this.#bell);
   }
 
   /** Ends it if nobody has opened a store with it. */

@@ -40,6 +40,8 @@ export interface WriterContext {
 }
 
 const closeLimitMs = 5_000;
+/** How long an answer is waited for awake, where answers come as soon as that. */
+const awakeMs = 0.5;
 /** As many as there are Jobs in flight. */
 const mostSpare = 3;
 interface Answered {
@@ -67,6 +69,10 @@ export class Writer {
   #confirmed: ConfirmedLog | undefined;
   #openingSinceMs: number | undefined;
   #heardMs = 0;
+  /** From a Job to its Answer, moving average. */
+  #answerMs = 0;
+  #isAwake = false;
+  #awakeUntilMs = 0;
 
   constructor(context: WriterContext) {
     this.#context = context;
@@ -126,6 +132,22 @@ export class Writer {
     this.#context.events.opened(opened);
   }
 
+  /**
+   * Turns of the event loop while a quick answer is on its way: a loop that has fallen asleep takes as long to wake as the
+   * answer does to come. Others have their turn as ever.
+   */
+  #stayAwake(): void {
+    const { clock } = this.#context;
+    this.#awakeUntilMs = clock.monoMs() + awakeMs;
+    if (this.#isAwake || this.#answerMs > awakeMs) return;
+    this.#isAwake = true;
+    const turn = (): void => {
+      this.#isAwake = this.#inFlight.length > 0 && clock.monoMs() < this.#awakeUntilMs;
+      if (this.#isAwake) setImmediate(turn);
+    };
+    setImmediate(turn);
+  }
+
   /** To write the texts of the next Job into; empty when all are on their way. */
   memory(): JobMemory {
     return this.#spare.pop() ?? noMemory;
@@ -143,6 +165,7 @@ export class Writer {
         writer.tell(text);
         this.#keep(bytes);
       } else writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
+      this.#stayAwake();
     });
   }
 
@@ -193,7 +216,9 @@ export class Writer {
       this.#confirmed = answer.confirmed;
       this.#writer = undefined;
     }
-    this.#inFlight.shift()?.resolve(answer);
+    const answered = this.#inFlight.shift();
+    if (answered) this.#answerMs += (Math.min(this.#heardMs - answered.askedMs, 4 * awakeMs) - this.#answerMs) / 8;
+    answered?.resolve(answer);
     if (!answer.broken) return;
     this.#failAll(new OutpostError('outbox-unavailable'));
     void this.#reopen();
