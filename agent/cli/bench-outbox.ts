@@ -83,7 +83,11 @@ async function singleAppend(folder: string, rounds: number): Promise<readonly Be
     });
     return [
       row('single durable append, p50, against overwrite and fdatasync of 4 KiB', busy.ours, busy.disk, 2.2),
-      row('of it what SQLite takes, called from this thread: a row, a counter, a commit (no goal)', busy.sqlite, busy.disk),
+      row(
+        'of it what SQLite takes, called from this thread: a row, a counter, a commit (no goal)',
+        busy.sqlite,
+        busy.disk,
+      ),
       row(`the same append when ${restMs} ms of nothing come before it (no goal)`, rested.ours, rested.disk),
     ];
   } finally {

@@ -154,8 +154,14 @@ const injected = (
 });
 
 const straceOf = (call: string, into: string): string[] => [
-  ...['strace', '-f', '-qq', '--seccomp-bpf'],
-  ...['-e', `trace=${call}`, '-o', into],
+  'strace',
+  '-f',
+  '-qq',
+  '--seccomp-bpf',
+  '-e',
+  `trace=${call}`,
+  '-o',
+  into,
 ];
 
 /** How often one thread makes the call until a new store is open; strace counts for each thread by itself. */
