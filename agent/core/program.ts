@@ -56,7 +56,8 @@ export type ThreadEntry = 'detection' | 'outbox';
 /**
  * How V8 is set, from source (package.json's scripts too) and in the binary. What lives long here are buffers outside its
  * heap, and each thread has a nursery of its own: 2 MB instead of 16 save 50 MB at the same speed. With 4 MB
- * the agent and its child take 10 MB more each.
+ * the agent and its child take 10 MB more each. Few objects are collected by the thread that made them: helpers would
+ * compete with the writer and the model for the processor.
  */
 export const engineFlags = ['--max-semi-space-size=2', '--single-threaded-gc'] as const;
 
