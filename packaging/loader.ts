@@ -8,12 +8,17 @@
 import { createRequire, enableCompileCache, flushCompileCache } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
+import { thisUser } from '#agent/core/cache-folder.ts';
 import { bundleFile, unpackArgument } from './content.ts';
 import { install } from './installed.ts';
 import { unpackForParent } from './unpacking.ts';
+import { removeUnused, stampUse } from './unused.ts';
 
-/** What was compiled by then is kept for the next start: after the first pictures, when nobody waits. */
-const compiledAfterMs = 20_000;
+/**
+ * What was compiled by then is kept for the next start, and what other versions left is looked at: after the first
+ * pictures, when nobody waits.
+ */
+const tidiedAfterMs = 20_000;
 
 const installed = install();
 if (process.argv[2] === unpackArgument) unpackForParent();
@@ -30,7 +35,11 @@ function runProgram(path: string | undefined): void {
   enableCompileCache(folder);
   // Threads read it when they start.
   process.env['NODE_COMPILE_CACHE'] = folder;
-  setTimeout(flushCompileCache, compiledAfterMs).unref();
+  stampUse(dirname(path), Date.now());
+  setTimeout(() => {
+    flushCompileCache();
+    removeUnused(dirname(path), thisUser(), Date.now());
+  }, tidiedAfterMs).unref();
   createRequire(path)(path);
 }
 
