@@ -53,6 +53,8 @@ const expireEveryMs = 1_000;
 
 /** Its two syncs are then a small part of theirs. */
 const commitsACheckpoint = 16;
+/** About 2 ms in which an alarm waits; with fewer the syncs would count. */
+const pagesACheckpoint = 192;
 
 /** SQLite’s own limit. */
 const mostPages = 4_294_967_294;
@@ -67,6 +69,8 @@ export class Store {
   readonly #end: Statement<[]>;
   #given = 0;
   #commits = 0;
+  /** As it was up to the last checkpoint. */
+  #pagesACommit = 0;
   #commitMs = 0;
   #expiredMonoMs = Number.NEGATIVE_INFINITY;
 
@@ -147,7 +151,8 @@ export class Store {
 
   /** Between two Jobs, when the one before was answered: nobody waits for it. */
   tend(monoMs: number): void {
-    if (this.#commits >= commitsACheckpoint) this.#checkpoint();
+    const pages = this.#commits * this.#pagesACommit;
+    if (this.#commits >= commitsACheckpoint || pages >= pagesACheckpoint) this.#checkpoint();
     this.restoreReserve(monoMs);
   }
 
@@ -156,9 +161,11 @@ export class Store {
    * now stays in the log, where it is as safe; SQLite tries itself when the log is full, in the commit that makes it so.
    */
   #checkpoint(): void {
+    const commits = this.#commits;
     this.#commits = 0;
     try {
-      this.#db.pragma('wal_checkpoint(PASSIVE)');
+      const [moved] = this.#db.pragma('wal_checkpoint(PASSIVE)') as readonly { readonly checkpointed: number }[];
+      this.#pagesACommit = Math.max(0, moved?.checkpointed ?? 0) / Math.max(1, commits);
     } catch (thrown) {
       if (sqliteCode(thrown) === '') throw thrown;
     }
