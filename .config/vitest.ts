@@ -27,8 +27,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'binary',
-          // whole agents, once more, from the binary
-          include: [...ofBinary, 'agent/scenarios/{agent,metrics,processor,replay}.test.ts'],
+          // whole agents, once more, from the binary; recall is the model's affair, and starts none
+          include: [...ofBinary, 'agent/scenarios/**/!(street-recall).test.ts'],
           globalSetup: ['packaging/binary/make.ts'],
           env: {
             OUTPOST_TEST_BINARY: testBinary('x64'),

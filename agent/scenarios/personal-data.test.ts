@@ -16,6 +16,7 @@ import { openOutbox } from '#agent/outbox/outbox.ts';
 import { Doubts } from '#agent/peripherals/doubts.ts';
 import { Peripherals } from '#agent/peripherals/peripherals.ts';
 import { eventually } from '#agent/testing/eventually.ts';
+import { needsTestedProgram } from '#agent/testing/program.ts';
 import { describeWith, needsProgram } from '#agent/testing/require.ts';
 import { looseSchema } from '#config/peripheral.ts';
 import type { Driver } from '#drivers/driver.ts';
@@ -103,131 +104,144 @@ function plugIn<O, F, T>(driver: Driver<O, F, T>, written: object, link: string)
   };
 }
 
-describeWith('what stands on a card', [needsProgram('perl'), needsProgram('stty', 'coreutils')], () => {
-  it('would be found, if it were there', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'outpost-planted-'));
-    try {
-      for (const form of allForms) {
-        await writeFile(join(folder, 'planted'), Buffer.concat([Buffer.from('before '), form, Buffer.from(' after')]));
+describeWith(
+  'what stands on a card',
+  [needsTestedProgram, needsProgram('perl'), needsProgram('stty', 'coreutils')],
+  () => {
+    it('would be found, if it were there', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'outpost-planted-'));
+      try {
+        for (const form of allForms) {
+          await writeFile(
+            join(folder, 'planted'),
+            Buffer.concat([Buffer.from('before '), form, Buffer.from(' after')]),
+          );
+          expect(leaksIn(folder).length).toBeGreaterThan(0);
+        }
+        await writeFile(
+          join(folder, 'planted'),
+          `x${Buffer.concat([Buffer.from('ab'), secrets[1] as Buffer]).toString('base64')}`,
+        );
         expect(leaksIn(folder).length).toBeGreaterThan(0);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
       }
-      await writeFile(
-        join(folder, 'planted'),
-        `x${Buffer.concat([Buffer.from('ab'), secrets[1] as Buffer]).toString('base64')}`,
-      );
-      expect(leaksIn(folder).length).toBeGreaterThan(0);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+    });
 
-  it('reaches who subscribed, and no log, no event, no status and no file', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'outpost-personal-'));
-    const store = join(folder, 'store');
-    const logged: string[] = [];
-    const note = (sentence: string, fields?: LogFields): void => void logged.push(JSON.stringify([sentence, fields]));
-    const log: Log = { debug: note, info: note, warn: note, error: note, with: () => log };
-    const stop = new AbortController();
-    const session: { readonly peripheral: string; readonly event: string; readonly data: object }[] = [];
-    const health = new Health(clock);
-    const appended: Promise<unknown>[] = [];
-    const emitted: Event[] = [];
-    try {
-      await using identity = plugIn(sdt, cardOptions, join(folder, 'identity'));
-      await using access = plugIn(osdp, accessOptions, join(folder, 'access'));
-      await using outbox = await openOutbox({ path: store, device: 'robot-07', maxSizeBytes: 10_000_000, clock, log });
-      const peripherals = new Peripherals({
-        peripherals: [
-          looseSchema.parse({
-            id: 'identity',
-            driver: 'sdt-id-reader',
-            port: join(folder, 'identity'),
-            options: cardOptions,
-          }),
-          looseSchema.parse({
-            id: 'access',
-            driver: 'osdp-reader',
-            port: join(folder, 'access'),
-            options: accessOptions,
-          }),
-        ],
-        loadDriver,
-        doubts: await Doubts.open(join(store, 'doubts.json'), []),
-        run: 'run',
-        clock,
-        health,
-        log,
-        emit: (events) => {
-          emitted.push(...events);
-          appended.push(outbox.append(events));
-        },
-        onEvent: (peripheral, { event, data }) => session.push({ peripheral, event, data }),
-      });
-      const running = supervise(peripherals.services(), { clock, random: () => 0, log }, stop.signal);
-      identity.simulator.provoke?.('card');
-      for (const event of ['card', 'keys', 'tampered']) access.simulator.provoke?.(event);
-      const told = (peripheral: string, event: string) =>
-        session.find((each) => each.peripheral === peripheral && each.event === event)?.data;
-      await eventually(() => told('identity', 'card') && told('access', 'keys') && told('access', 'tampered'), 'all');
-      // the session has it
-      expect(told('identity', 'card')).toMatchObject({ name: inventedCard['name'], number: inventedNumber });
-      expect(told('identity', 'card')).toHaveProperty('photo', Buffer.from(inventedPhoto).toString('base64'));
-      expect(told('access', 'card')).toMatchObject({ hex: '95181cc0', ...simulatedCard });
-      expect(told('access', 'keys')).toMatchObject({ keys: simulatedKeys });
-      // what is about nobody is in the store, and in the log of the database
-      await eventually(() => appended.length >= 4, 'events');
-      await Promise.all(appended);
-      expect(JSON.stringify(emitted)).toContain('tampered');
-      const wal = join(store, 'outbox.db-wal');
-      expect(statSync(wal).size).toBeGreaterThan(0);
-      expect(filesIn(store).some((path) => readFileSync(path).includes('tampered'))).toBe(true);
+    it('reaches who subscribed, and no log, no event, no status and no file', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'outpost-personal-'));
+      const store = join(folder, 'store');
+      const logged: string[] = [];
+      const note = (sentence: string, fields?: LogFields): void => void logged.push(JSON.stringify([sentence, fields]));
+      const log: Log = { debug: note, info: note, warn: note, error: note, with: () => log };
+      const stop = new AbortController();
+      const session: { readonly peripheral: string; readonly event: string; readonly data: object }[] = [];
+      const health = new Health(clock);
+      const appended: Promise<unknown>[] = [];
+      const emitted: Event[] = [];
+      try {
+        await using identity = plugIn(sdt, cardOptions, join(folder, 'identity'));
+        await using access = plugIn(osdp, accessOptions, join(folder, 'access'));
+        await using outbox = await openOutbox({
+          path: store,
+          device: 'robot-07',
+          maxSizeBytes: 10_000_000,
+          clock,
+          log,
+        });
+        const peripherals = new Peripherals({
+          peripherals: [
+            looseSchema.parse({
+              id: 'identity',
+              driver: 'sdt-id-reader',
+              port: join(folder, 'identity'),
+              options: cardOptions,
+            }),
+            looseSchema.parse({
+              id: 'access',
+              driver: 'osdp-reader',
+              port: join(folder, 'access'),
+              options: accessOptions,
+            }),
+          ],
+          loadDriver,
+          doubts: await Doubts.open(join(store, 'doubts.json'), []),
+          run: 'run',
+          clock,
+          health,
+          log,
+          emit: (events) => {
+            emitted.push(...events);
+            appended.push(outbox.append(events));
+          },
+          onEvent: (peripheral, { event, data }) => session.push({ peripheral, event, data }),
+        });
+        const running = supervise(peripherals.services(), { clock, random: () => 0, log }, stop.signal);
+        identity.simulator.provoke?.('card');
+        for (const event of ['card', 'keys', 'tampered']) access.simulator.provoke?.(event);
+        const told = (peripheral: string, event: string) =>
+          session.find((each) => each.peripheral === peripheral && each.event === event)?.data;
+        await eventually(() => told('identity', 'card') && told('access', 'keys') && told('access', 'tampered'), 'all');
+        // the session has it
+        expect(told('identity', 'card')).toMatchObject({ name: inventedCard['name'], number: inventedNumber });
+        expect(told('identity', 'card')).toHaveProperty('photo', Buffer.from(inventedPhoto).toString('base64'));
+        expect(told('access', 'card')).toMatchObject({ hex: '95181cc0', ...simulatedCard });
+        expect(told('access', 'keys')).toMatchObject({ keys: simulatedKeys });
+        // what is about nobody is in the store, and in the log of the database
+        await eventually(() => appended.length >= 4, 'events');
+        await Promise.all(appended);
+        expect(JSON.stringify(emitted)).toContain('tampered');
+        const wal = join(store, 'outbox.db-wal');
+        expect(statSync(wal).size).toBeGreaterThan(0);
+        expect(filesIn(store).some((path) => readFileSync(path).includes('tampered'))).toBe(true);
 
+        expect(leaksIn(folder)).toEqual([]);
+        expect(leaks(JSON.stringify(emitted))).toEqual([]);
+        expect(leaks(JSON.stringify([peripherals.views(), health.entries()]))).toEqual([]);
+        stop.abort();
+        await running;
+      } finally {
+        stop.abort();
+      }
       expect(leaksIn(folder)).toEqual([]);
-      expect(leaks(JSON.stringify(emitted))).toEqual([]);
-      expect(leaks(JSON.stringify([peripherals.views(), health.entries()]))).toEqual([]);
-      stop.abort();
-      await running;
-    } finally {
-      stop.abort();
-    }
-    expect(leaksIn(folder)).toEqual([]);
-    expect(logged.length).toBeGreaterThan(0);
-    expect(leaks(logged.join('\n'))).toEqual([]);
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  it('leaves a whole agent by no door', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'outpost-personal-'));
-    const received: ReceivedEvent[] = [];
-    try {
-      await using broker = await openBroker((event) => received.push(event));
-      await using identity = plugIn(sdt, cardOptions, join(folder, 'identity'));
-      await using access = plugIn(osdp, accessOptions, join(folder, 'access'));
-      await using agent = await AgentProcess.start({
-        device: { id: 'robot-07' },
-        uplink: { url: broker.url },
-        log: { level: 'debug' },
-        peripherals: [
-          { id: 'identity', driver: 'sdt-id-reader', port: join(folder, 'identity'), options: cardOptions },
-          { id: 'access', driver: 'osdp-reader', port: join(folder, 'access'), options: accessOptions },
-        ],
-      });
-      await agent.until(({ peripherals }) => peripherals.every(({ phase }) => phase === 'ready'), 'both are ready');
-      identity.simulator.provoke?.('card');
-      // a reader tells one thing a poll, in order: when the last is there, card and keys were told
-      for (const event of ['card', 'keys', 'tampered']) access.simulator.provoke?.(event);
-      await eventually(() => identity.simulator.state?.['reads'] === 1, 'the card was read');
-      await eventually(() => JSON.stringify(received).includes('tampered'), 'the tamper event upstream');
-      const status = JSON.stringify(await agent.status());
-      const metrics = await askMetrics(socketPath(agent.folder));
-      // the configuration is the one file that holds the key
-      expect(leaksIn(agent.folder, /outpost\.yaml$/)).toEqual([]);
-      expect(await agent.end('SIGTERM')).toBe(0);
-      expect(leaksIn(agent.folder, /outpost\.yaml$/)).toEqual([]);
-      expect(agent.log.length).toBeGreaterThan(0);
-      for (const text of [status, metrics, agent.log, JSON.stringify(received)]) expect(leaks(text)).toEqual([]);
-    } finally {
+      expect(logged.length).toBeGreaterThan(0);
+      expect(leaks(logged.join('\n'))).toEqual([]);
       await rm(folder, { recursive: true, force: true });
-    }
-  });
-});
+    });
+
+    it('leaves a whole agent by no door', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'outpost-personal-'));
+      const received: ReceivedEvent[] = [];
+      try {
+        await using broker = await openBroker((event) => received.push(event));
+        await using identity = plugIn(sdt, cardOptions, join(folder, 'identity'));
+        await using access = plugIn(osdp, accessOptions, join(folder, 'access'));
+        await using agent = await AgentProcess.start({
+          device: { id: 'robot-07' },
+          uplink: { url: broker.url },
+          log: { level: 'debug' },
+          peripherals: [
+            { id: 'identity', driver: 'sdt-id-reader', port: join(folder, 'identity'), options: cardOptions },
+            { id: 'access', driver: 'osdp-reader', port: join(folder, 'access'), options: accessOptions },
+          ],
+        });
+        await agent.until(({ peripherals }) => peripherals.every(({ phase }) => phase === 'ready'), 'both are ready');
+        identity.simulator.provoke?.('card');
+        // a reader tells one thing a poll, in order: when the last is there, card and keys were told
+        for (const event of ['card', 'keys', 'tampered']) access.simulator.provoke?.(event);
+        await eventually(() => identity.simulator.state?.['reads'] === 1, 'the card was read');
+        await eventually(() => JSON.stringify(received).includes('tampered'), 'the tamper event upstream');
+        const status = JSON.stringify(await agent.status());
+        const metrics = await askMetrics(socketPath(agent.folder));
+        // the configuration is the one file that holds the key
+        expect(leaksIn(agent.folder, /outpost\.yaml$/)).toEqual([]);
+        expect(await agent.end('SIGTERM')).toBe(0);
+        expect(leaksIn(agent.folder, /outpost\.yaml$/)).toEqual([]);
+        expect(agent.log.length).toBeGreaterThan(0);
+        for (const text of [status, metrics, agent.log, JSON.stringify(received)]) expect(leaks(text)).toEqual([]);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
+  },
+);

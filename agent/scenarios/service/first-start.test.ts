@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
-import { programCommand } from '#agent/core/program.ts';
+import { needsTestedProgram, testedProgram } from '#agent/testing/program.ts';
 import type { Status } from '#agent/outpost.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { describeWith, needsData, needsProgram, needsRoot } from '#agent/testing/require.ts';
@@ -75,7 +75,7 @@ interface StartOptions {
 }
 
 function start({ cwd = box, user, before = [], environment = {}, args = [] }: StartOptions = {}): Started {
-  const [program = '', ...rest] = [...before, ...programCommand(), 'run', ...args];
+  const [program = '', ...rest] = [...before, ...testedProgram(), 'run', ...args];
   return new Started(
     spawn(program, rest, {
       cwd,
@@ -87,11 +87,11 @@ function start({ cwd = box, user, before = [], environment = {}, args = [] }: St
 }
 
 const checkConfig = (file: string): string => {
-  const [program, ...leading] = programCommand();
+  const [program, ...leading] = testedProgram();
   return execFileSync(program, [...leading, 'check-config', file], { encoding: 'utf8' });
 };
 
-describe('the first start', () => {
+describeWith('the first start', [needsTestedProgram], () => {
   it('makes a key, folders and a commented configuration, says what is missing, and runs', async () => {
     const storage = join(box, 'outpost-data');
     let device: string;
@@ -127,7 +127,7 @@ describe('the first start', () => {
   });
 });
 
-describeWith('the first start as nobody', [needsRoot], () => {
+describeWith('the first start as nobody', [needsTestedProgram, needsRoot], () => {
   it('in a folder of its own, without a home', async () => {
     chownSync(box, nobody, nobody);
     await using agent = start({ user: nobody });
@@ -156,7 +156,7 @@ describeWith('the first start as nobody', [needsRoot], () => {
   });
 });
 
-describeWith('the first start at 1970', [needsProgram('faketime')], () => {
+describeWith('the first start at 1970', [needsTestedProgram, needsProgram('faketime')], () => {
   it('makes the key, runs, and ends', async () => {
     await using agent = start({ before: ['faketime', '--exclude-monotonic', '-f', '@1970-01-01 00:00:10'] });
     const status = await agent.status(join(box, 'outpost-data'));
@@ -166,63 +166,67 @@ describeWith('the first start at 1970', [needsProgram('faketime')], () => {
   });
 });
 
-describeWith('the end', [needsData('video', 'vtest.avi'), needsData('models', 'yolox_nano_416.onnx')], () => {
-  const config = (): string => {
-    const file = join(box, 'load.yaml');
-    const whole = [
-      [0, 0],
-      [1, 0],
-      [1, 1],
-      [0, 1],
-    ];
-    const cameras = ['one', 'two'].map((id) => ({
-      id,
-      url: testData('video', 'vtest.avi'),
-      pace: 'fast',
-      zones: [{ id: 'all', polygon: whole }],
-    }));
-    const rules = [{ kind: 'zone', id: 'in', zone: 'all' }];
-    writeFileSync(file, JSON.stringify({ storage: { path: box }, cameras, rules }));
-    return file;
-  };
-  /** Ends a busy agent after something was done to it. @returns how it ended, and what it had told */
-  async function endBusy(
-    hinder: (status: Status) => void,
-  ): Promise<{ readonly how: number | string; readonly log: string }> {
-    const environment = {
-      OUTPOST_TEST_BLOCK: box,
-      NODE_OPTIONS: `--import=${join(import.meta.dirname, 'block.mjs')}`,
+describeWith(
+  'the end',
+  [needsTestedProgram, needsData('video', 'vtest.avi'), needsData('models', 'yolox_nano_416.onnx')],
+  () => {
+    const config = (): string => {
+      const file = join(box, 'load.yaml');
+      const whole = [
+        [0, 0],
+        [1, 0],
+        [1, 1],
+        [0, 1],
+      ];
+      const cameras = ['one', 'two'].map((id) => ({
+        id,
+        url: testData('video', 'vtest.avi'),
+        pace: 'fast',
+        zones: [{ id: 'all', polygon: whole }],
+      }));
+      const rules = [{ kind: 'zone', id: 'in', zone: 'all' }];
+      writeFileSync(file, JSON.stringify({ storage: { path: box }, cameras, rules }));
+      return file;
     };
-    await using agent = start({ args: ['--config', config()], environment });
-    const busy = await eventually(async () => {
-      const status = await agent.status(box);
-      return status.events.made > 5 ? status : undefined;
-    }, 'events');
-    hinder(busy);
-    return { how: await agent.end(), log: agent.log };
-  }
+    /** Ends a busy agent after something was done to it. @returns how it ended, and what it had told */
+    async function endBusy(
+      hinder: (status: Status) => void,
+    ): Promise<{ readonly how: number | string; readonly log: string }> {
+      const environment = {
+        OUTPOST_TEST_BLOCK: box,
+        NODE_OPTIONS: `--require=${join(import.meta.dirname, 'block.mjs')}`,
+      };
+      await using agent = start({ args: ['--config', config()], environment });
+      const busy = await eventually(async () => {
+        const status = await agent.status(box);
+        return status.events.made > 5 ? status : undefined;
+      }, 'events');
+      hinder(busy);
+      return { how: await agent.end(), log: agent.log };
+    }
 
-  it('comes by itself under load, and all that was told is in the store', async () => {
-    const { how, log } = await endBusy(() => undefined);
-    expect(how).toBe(0);
-    const ends = log.split('\n').find((line) => line.includes('Outpost ends.'));
-    const { events, lost } = JSON.parse(ends ?? '{}') as { readonly events: number; readonly lost: number };
-    expect(lost).toBe(0);
-    const { openSqlite } = await import('#agent/core/sqlite.ts');
-    const db = openSqlite(join(box, 'outbox.db'), { busyMs: 1_000, readonly: true });
-    const stored = db.prepare('SELECT sum(last_seq) FROM lane').pluck().get();
-    db.close();
-    expect(stored).toBe(events);
-  });
+    it('comes by itself under load, and all that was told is in the store', async () => {
+      const { how, log } = await endBusy(() => undefined);
+      expect(how).toBe(0);
+      const ends = log.split('\n').find((line) => line.includes('Outpost ends.'));
+      const { events, lost } = JSON.parse(ends ?? '{}') as { readonly events: number; readonly lost: number };
+      expect(lost).toBe(0);
+      const { openSqlite } = await import('#agent/core/sqlite.ts');
+      const db = openSqlite(join(box, 'outbox.db'), { busyMs: 1_000, readonly: true });
+      const stored = db.prepare('SELECT sum(last_seq) FROM lane').pluck().get();
+      db.close();
+      expect(stored).toBe(events);
+    });
 
-  it('comes when the child does not listen', async () => {
-    const { how } = await endBusy(({ vision }) => process.kill(vision.pid as number, 'SIGSTOP'));
-    expect(how).toBe(0);
-  });
+    it('comes when the child does not listen', async () => {
+      const { how } = await endBusy(({ vision }) => process.kill(vision.pid as number, 'SIGSTOP'));
+      expect(how).toBe(0);
+    });
 
-  it('comes when the writer hangs: the program ends as it is, and says so', async () => {
-    const { how, log } = await endBusy(() => writeFileSync(join(box, 'block-writer'), ''));
-    expect(how).toBe(70);
-    expect(log).toContain('The end did not come in time');
-  });
-});
+    it('comes when the writer hangs: the program ends as it is, and says so', async () => {
+      const { how, log } = await endBusy(() => writeFileSync(join(box, 'block-writer'), ''));
+      expect(how).toBe(70);
+      expect(log).toContain('The end did not come in time');
+    });
+  },
+);

@@ -1,6 +1,7 @@
 /** The agent as a service: what it tells the service manager, and what becomes of it when a part of it hangs. */
 import { beforeAll, expect, it } from 'vitest';
 import { buildNotify } from '#packaging/notify/build.ts';
+import { needsTestedProgram } from '#agent/testing/program.ts';
 import { describeWith, needsData, needsProgram } from '#agent/testing/require.ts';
 import { testData } from '#agent/testing/testdata.ts';
 import type { ConfigInput } from '#config/load.ts';
@@ -12,7 +13,7 @@ const watchdogMs = 3_000;
 const bare: ConfigInput = { device: { id: 'robot-07' } };
 const seeing: ConfigInput = { ...bare, cameras: [{ id: 'front', url: testData('video', 'vtest.avi') }] };
 
-describeWith('the agent as a service', [needsProgram('python3'), needsProgram('cc', 'gcc')], () => {
+describeWith('the agent as a service', [needsTestedProgram, needsProgram('python3'), needsProgram('cc', 'gcc')], () => {
   beforeAll(() => {
     buildNotify(process.arch as 'x64' | 'arm64');
   });
@@ -59,6 +60,7 @@ describeWith('the agent as a service', [needsProgram('python3'), needsProgram('c
 describeWith(
   'the agent as a service that sees',
   [
+    needsTestedProgram,
     needsProgram('python3'),
     needsProgram('cc', 'gcc'),
     needsData('video', 'vtest.avi'),

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { programCommand } from '#agent/core/program.ts';
+import { testedProgram } from '#agent/testing/program.ts';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import type { Status } from '#agent/outpost.ts';
 import { eventually } from '#agent/testing/eventually.ts';
@@ -56,12 +56,12 @@ export class SupervisedAgent implements AsyncDisposable {
       folder,
       address: isAbstract ? `@${folder}` : join(folder, 'notify.sock'),
       watchdogMs,
-      command: [...programCommand(), 'run', '--config', file],
+      command: [...testedProgram(), 'run', '--config', file],
       environment: {
         ...process.env,
         OUTPOST_MODELS: testData('models'),
         OUTPOST_TEST_BLOCK: folder,
-        NODE_OPTIONS: `--import=${join(import.meta.dirname, 'block.mjs')}`,
+        NODE_OPTIONS: `--require=${join(import.meta.dirname, 'block.mjs')}`,
       },
     });
   }
