@@ -2,8 +2,9 @@
  * Where the single binary unpacks itself, and what may be forgotten is kept: a folder that somebody named, else the user's
  * cache, else the temporary folder.
  *
- *   XDG_CACHE_HOME -> CACHE_DIRECTORY (systemd's) -> ~/.cache -> the system's temporary folder
+ *   XDG_CACHE_HOME -> CACHE_DIRECTORY (systemd's) -> ~/.cache, of a home that is there -> the system's temporary folder
  */
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
@@ -18,12 +19,14 @@ export interface CacheChoice {
  * @param environment as in process.env
  * @param temporary the system's temporary folder
  * @param user number of the user, kept apart in the shared temporary folder
+ * @param isThere whether a folder exists: no home is made for a user who has none
  * @returns the choices, best first
  */
 export function cacheChoices(
   environment: Readonly<Record<string, string | undefined>>,
   temporary: string,
   user: number,
+  isThere: (folder: string) => boolean,
 ): readonly CacheChoice[] {
   const named = environment['XDG_CACHE_HOME'];
   if (named && isAbsolute(named)) return [{ folder: join(named, 'outpost'), named: true }];
@@ -31,14 +34,15 @@ export function cacheChoices(
   const given = environment['CACHE_DIRECTORY']?.split(':', 1)[0];
   if (given && isAbsolute(given)) return [{ folder: given, named: true }];
   const home = environment['HOME'];
-  const own = home && isAbsolute(home) ? [{ folder: join(home, '.cache', 'outpost'), named: false }] : [];
+  const own =
+    home && isAbsolute(home) && isThere(home) ? [{ folder: join(home, '.cache', 'outpost'), named: false }] : [];
   return [...own, { folder: join(temporary, `outpost-${user}`), named: false }];
 }
 
 export const thisUser = (): number => process.getuid?.() ?? 0;
 
 /** Those of this process. */
-export const choices = (): readonly CacheChoice[] => cacheChoices(process.env, tmpdir(), thisUser());
+export const choices = (): readonly CacheChoice[] => cacheChoices(process.env, tmpdir(), thisUser(), existsSync);
 
 /** The best of them. Absolute; perhaps not there. */
 export const cacheFolder = (): string => choices()[0]?.folder ?? tmpdir();

@@ -1,6 +1,6 @@
 /** A real agent as a process of its own, for whole-agent tests: started, asked for its status, ended by its id. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
@@ -34,6 +34,7 @@ export class AgentProcess implements AsyncDisposable {
   ): Promise<AgentProcess> {
     const place = folder ?? (await mkdtemp(join(tmpdir(), 'outpost-agent-')));
     const file = join(place, 'outpost.yaml');
+    await mkdir(join(place, 'home'), { recursive: true });
     await writeFile(file, JSON.stringify({ ...config, storage: { path: place } }));
     const [program, ...leading] = testedProgram();
     const child = spawn(program, [...leading, 'run', '--config', file], {

@@ -123,7 +123,7 @@ describeWith('the binary for ARM64', needs, () => {
       '--mot',
       `${out}.txt`,
     ];
-    const x64 = await run(testBinary('x64'), words('x64'), root, { HOME: join(root, 'x64') });
+    const x64 = await run(testBinary('x64'), words('x64'), root, { HOME: root });
     expect(x64, x64.stderr).toMatchObject({ code: 0 });
     const arm64 = await emulated(debian11, words('arm64'));
     expect(arm64, arm64.stderr).toMatchObject({ code: 0 });

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { askStatus, socketPath } from '#agent/console/socket.ts';
 import { needsTestedProgram, testedProgram } from '#agent/testing/program.ts';
 import type { Status } from '#agent/outpost.ts';
@@ -59,6 +59,18 @@ class Started implements AsyncDisposable {
   }
 }
 
+/** Where those without a home unpack and remember: everybody may write to it. */
+let temporary: string;
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), 'outpost-tmp-'));
+  chmodSync(temporary, 0o1777);
+});
+afterAll(() => {
+  rmSync(temporary, { recursive: true, force: true });
+  expect(existsSync(homeless), `${homeless} was made`).toBe(false);
+});
+
+const homeless = '/nonexistent';
 let box: string;
 beforeEach(() => {
   box = mkdtempSync(join(tmpdir(), 'outpost-box-'));
@@ -81,7 +93,13 @@ function start({ cwd = box, user, before = [], environment = {}, args = [] }: St
       cwd,
       ...(user === undefined ? {} : { uid: user, gid: user }),
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH: process.env['PATH'], HOME: '/nonexistent', OUTPOST_MODELS: testData('models'), ...environment },
+      env: {
+        PATH: process.env['PATH'],
+        HOME: homeless,
+        TMPDIR: temporary,
+        OUTPOST_MODELS: testData('models'),
+        ...environment,
+      },
     }),
   );
 }
