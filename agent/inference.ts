@@ -51,7 +51,8 @@ export async function runInference(): Promise<void> {
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => stopping.abort());
   // Asked before anybody needs it: it takes as long as the agent takes to open its store.
-  const ffmpeg = findFfmpeg({ memory: join(cacheFolder(), 'ffmpeg.json') });
+  const cache = cacheFolder();
+  const ffmpeg = findFfmpeg(cache === undefined ? {} : { memory: join(cache, 'ffmpeg.json') });
   ffmpeg.catch(() => undefined);
   const detector = new EarlyDetector();
   let working: Promise<void> | undefined;

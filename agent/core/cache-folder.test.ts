@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import { cacheChoices } from './cache-folder.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { cacheChoices, cacheFolder } from './cache-folder.ts';
 
 describe('cacheChoices', () => {
   test('a folder that somebody named is the only choice', () => {
@@ -31,4 +31,18 @@ describe('cacheChoices', () => {
       expect(cacheChoices(environment, '/tmp', 7, () => true)).toEqual([{ folder: '/tmp/outpost-7', named: false }]);
     },
   );
+});
+
+describe('cacheFolder', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  test('is none where only the shared temporary folder is left', () => {
+    for (const name of ['XDG_CACHE_HOME', 'CACHE_DIRECTORY']) vi.stubEnv(name, undefined);
+    vi.stubEnv('HOME', '/nonexistent');
+    expect(cacheFolder()).toBeUndefined();
+    vi.stubEnv('HOME', '/');
+    expect(cacheFolder()).toBe('/.cache/outpost');
+    vi.stubEnv('CACHE_DIRECTORY', '/var/cache/outpost');
+    expect(cacheFolder()).toBe('/var/cache/outpost');
+  });
 });

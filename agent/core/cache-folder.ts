@@ -36,13 +36,21 @@ export function cacheChoices(
   const home = environment['HOME'];
   const own =
     home && isAbsolute(home) && isThere(home) ? [{ folder: join(home, '.cache', 'outpost'), named: false }] : [];
-  return [...own, { folder: join(temporary, `outpost-${user}`), named: false }];
+  return [...own, { folder: inTemporary(temporary, user), named: false }];
 }
+
+const inTemporary = (temporary: string, user: number): string => join(temporary, `outpost-${user}`);
 
 export const thisUser = (): number => process.getuid?.() ?? 0;
 
 /** Those of this process. */
 export const choices = (): readonly CacheChoice[] => cacheChoices(process.env, tmpdir(), thisUser(), existsSync);
 
-/** The best of them. Absolute; perhaps not there. */
-export const cacheFolder = (): string => choices()[0]?.folder ?? tmpdir();
+/**
+ * The best of them where only this user writes: in the shared temporary folder anybody may have put something in the way.
+ * @returns absolute, perhaps not there; undefined when there is none
+ */
+export function cacheFolder(): string | undefined {
+  const shared = inTemporary(tmpdir(), thisUser());
+  return choices().find(({ folder, named }) => named || folder !== shared)?.folder;
+}

@@ -1,7 +1,6 @@
 /** The whole agent against real footage, a real model and a real broker, with the faults of the field. */
 import { hash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -83,7 +82,7 @@ describeWith(
       );
 
       // The inference runtime would keep a telemetry database there.
-      expect(existsSync(join(agent.folder, 'home'))).toBe(false);
+      expect(await readdir(join(agent.folder, 'home'))).toEqual([]);
 
       const children = descendants(agent.pid);
       expect(children.length).toBeGreaterThanOrEqual(2);
