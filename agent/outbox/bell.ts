@@ -17,7 +17,7 @@ export function ring(bell: Bell): void {
 }
 
 /** The longest look out for the next message. */
-export const lookOutMs = 0.15;
+const lookOutMs = 0.15;
 /** Looks between two at the clock. */
 const looksAtOnce = 64;
 
