@@ -1,8 +1,8 @@
 /**
  * Bookkeeping of a store: what its producers were told against what is there.
  *
- *   taken:   (epoch, lane, seq) -> marker        refused: markers
- *   store -> waiting, declared -> lost, wrong, gaps
+ *   taken:   (epoch, lane, seq) -> marker        refused: markers        late: taken, and told too late to count
+ *   store -> waiting, declared -> lost, wrong, gaps, lateLost
  */
 import { systemClock } from '#agent/core/clock.ts';
 import type { Lane } from '#agent/domain/lane.ts';
@@ -13,9 +13,24 @@ export class Account {
   readonly taken = new Map<string, string>();
   readonly refused = new Set<string>();
   readonly codes = new Map<string, number>();
+  readonly late = new Map<string, string>();
+  readonly #toldNs = new Map<string, bigint>();
 
-  took(epoch: string, lane: string, seq: string | number | bigint, marker: string): void {
-    this.taken.set(`${epoch} ${lane} ${seq}`, marker);
+  /** @param toldNs when the producer was told, of CLOCK_MONOTONIC; 0n: unknown */
+  took(epoch: string, lane: string, seq: string | number | bigint, marker: string, toldNs = 0n): void {
+    const number = `${epoch} ${lane} ${seq}`;
+    this.taken.set(number, marker);
+    this.#toldNs.set(number, toldNs);
+  }
+
+  /** The machine was gone from this moment on: what was told later is no promise, and nothing was refused. */
+  endAt(ns: bigint): void {
+    for (const [number, marker] of this.taken) {
+      if ((this.#toldNs.get(number) ?? 0n) < ns) continue;
+      this.taken.delete(number);
+      this.late.set(number, marker);
+    }
+    this.refused.clear();
   }
 
   refuse(code: string, marker: string): void {
@@ -34,6 +49,8 @@ export interface Checked {
   /** Numbers below the last that are neither there nor declared. */
   readonly gaps: readonly string[];
   readonly declared: number;
+  /** Told too late to count, and not there. */
+  readonly lateLost: number;
   readonly startMs: number;
   readonly epoch: string;
 }
@@ -86,7 +103,8 @@ export function compare(events: readonly StoredEvent[], account: Account): Omit<
     if (seen.has(marker)) wrong.push(`${marker}: there twice`);
     seen.add(marker);
   }
-  return { lost, wrong, gaps: gapsOf(there, gone), declared: gone.size };
+  const lateLost = [...account.late.keys()].filter((number) => !there.has(number) && !gone.has(number)).length;
+  return { lost, wrong, gaps: gapsOf(there, gone), declared: gone.size, lateLost };
 }
 
 function declaredOf(events: readonly StoredEvent[]): Set<string> {
@@ -124,12 +142,16 @@ export class Tally {
   #lost = 0;
   #wrong = 0;
   #declared = 0;
+  #late = 0;
+  #lateLost = 0;
   #worstStartMs = 0;
   #acknowledged = 0;
   readonly notes: string[] = [];
 
-  add(checked: Checked, acknowledged: number): void {
+  add(checked: Checked, acknowledged: number, late = 0): void {
     this.#runs += 1;
+    this.#late += late;
+    this.#lateLost += checked.lateLost;
     this.#acknowledged += acknowledged;
     this.#lost += checked.lost.length;
     this.#wrong += checked.wrong.length + checked.gaps.length;
@@ -149,7 +171,12 @@ export class Tally {
       wrong: this.#wrong,
       declared: this.#declared,
       worstStartMs: Math.round(this.#worstStartMs),
-      notes: this.notes,
+      notes: [
+        ...this.notes,
+        ...(this.#late > 0
+          ? [`told while or after it happened: ${this.#late}, of them not there: ${this.#lateLost}`]
+          : []),
+      ],
     };
   }
 }

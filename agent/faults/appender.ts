@@ -1,7 +1,9 @@
 /**
  * A process that appends until it is told to stop, and says what each producer was told:
  *
- *   `open EPOCH` · `taken EPOCH LANE SEQ MARKER` · `refused CODE MARKER` · `closed`
+ *   `open EPOCH` · `taken EPOCH LANE SEQ MARKER NS` · `refused CODE MARKER` · `closed`
+ *
+ * NS: when it was told, of CLOCK_MONOTONIC.
  *
  *   node agent/faults/appender.ts FOLDER PREFIX [MAX_BYTES] [BOOT]          a line on stdin ends it in order
  *
@@ -26,7 +28,8 @@ await Promise.all(
         const [envelope] = await outbox.append([
           { ...event, data: { ...event.data, incident: marker } } as typeof event,
         ]);
-        say(`taken ${(envelope as { epoch?: string }).epoch} ${lane} ${envelope?.seq} ${marker}`);
+        const told = process.hrtime.bigint();
+        say(`taken ${(envelope as { epoch?: string }).epoch} ${lane} ${envelope?.seq} ${marker} ${told}`);
       } catch (thrown) {
         say(`refused ${(thrown as { code?: string }).code ?? String(thrown)} ${marker}`);
         await new Promise((resolve) => setTimeout(resolve, 5));

@@ -58,17 +58,16 @@ const powerCut: Fault = {
         });
         await workload.takes(randomInt(1, 1_500));
         await delay(randomInt(0, 30));
-        disk.cutPower();
+        const cutAt = disk.cutPower();
         await workload.kill();
-        // A machine without power tells nobody that it failed.
-        account.refused.clear();
+        account.endAt(cutAt);
         await disk.copy(copy);
       }
       await rm(image);
       await using disk = await Disk.mounted(join(folder, 'after'), copy);
       await rm(copy);
       const checked = await checkStore(join(disk.path, 'outbox'), account, 'boot-2');
-      tally.add(checked, account.taken.size);
+      tally.add(checked, account.taken.size, account.late.size);
       const kept = (await readdir(join(disk.path, 'outbox'))).filter((name) => name.includes('damaged'));
       if (kept.length > 0) tally.notes.push(`FAILED run ${n}: taken for damaged`);
     }

@@ -90,10 +90,10 @@ export class Workload implements AsyncDisposable {
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
       const [word, ...rest] = line.split(' ');
-      const [one = '', two = '', three = '', four = ''] = rest;
+      const [one = '', two = '', three = '', four = '', told = '0'] = rest;
       if (word === 'taken') {
         this.taken += 1;
-        this.#account.took(one, two, three, four);
+        this.#account.took(one, two, three, four, BigInt(told));
       } else if (word === 'refused') {
         this.refused += 1;
         this.#account.refuse(one, two);
