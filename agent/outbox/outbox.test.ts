@@ -49,6 +49,36 @@ describe('appending', () => {
     expect([...told]).toEqual(['event']);
   });
 
+  it('tells each producer its own number, in whichever way its Job went', async () => {
+    await using outbox = await openTestOutbox(folder);
+    const told = new Map<string, string>();
+    const producer = (lane: Lane, first: number, paddings: readonly number[], restMs?: number) => async () => {
+      for (const n of range(first, first + 199)) {
+        const [envelope] = await outbox.append([testEvent(lane, n, paddings[n % paddings.length])]);
+        told.set(`${envelope?.lane} ${envelope?.seq}`, `i-${n}`);
+        // so that some Answers find the main thread asleep
+        if (restMs !== undefined && n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, restMs));
+      }
+    };
+    const reader = async (): Promise<void> => {
+      while (told.size < 1_000) {
+        await outbox.peek('event', undefined, { maxEvents: 1, maxBytes: 100 });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const producers = [
+      producer('event', 0, [10]),
+      producer('alarm', 1_000, [10]),
+      producer('alarm', 2_000, [10], 1),
+      producer('event', 3_000, [10, 6_000]),
+      producer('submission', 4_000, [6_000, 10, 10], 2),
+    ];
+    await Promise.all([...producers.map(async (run) => await run()), reader()]);
+    const stored = (await waitingEverywhere(outbox)).map(({ lane, seq, data }) => [`${lane} ${seq}`, data['incident']]);
+    expect(stored.toSorted()).toEqual([...told].toSorted());
+    expect(stored).toHaveLength(1_000);
+  });
+
   it('gives the event loop its turn between two answers, however quickly they come', async () => {
     await using outbox = await openTestOutbox(folder);
     const over = new AbortController();

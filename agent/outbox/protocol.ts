@@ -152,12 +152,15 @@ export interface Opened {
   readonly salvaged: number;
 }
 
-/** A text is the Answer to a small Job. */
+/** A text is word of an Answer in the mailbox. */
 export type FromWriter =
-  | string
+  | 'look'
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory };
 
-/** What follows the WriterOptions, which the thread is told first. A text is a small Job. */
-export type ToWriter = string | { readonly kind: 'job'; readonly job: Job } | { readonly kind: 'close' };
+/** `open` is the first. */
+export type ToWriter =
+  | { readonly kind: 'open'; readonly options: WriterOptions }
+  | { readonly kind: 'job'; readonly job: Job }
+  | { readonly kind: 'close' };

@@ -3,32 +3,39 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { type Bell, BellSleeper } from './bell.ts';
 import { confirmedLog } from './log-file.ts';
+import { Mailbox } from './mailbox.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import {
-  type Answer,
-  type FromWriter,
-  type Job,
-  noMemory,
-  type PeekedBatch,
-  type ToWriter,
-  type WriterOptions,
-} from './protocol.ts';
-import { answerAsText, jobOfText } from './small-job.ts';
+import { type Answer, type FromWriter, type Job, noMemory, type PeekedBatch, type ToWriter } from './protocol.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
   readonly bell: Bell;
+  /** Of `newMailboxMemory`. */
+  readonly mailbox: SharedArrayBuffer;
 }
 
 /** Opens the store when it is told which, and serves it until it is told to end. */
-export function runOutboxThread({ bell }: OutboxThreadData): void {
+export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): void {
   const port = parentPort;
   if (!port) throw new Error('The writer runs in a thread.');
   // on the bell and not in an event loop, which is slower to wake and has nothing else to do here
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
   const sleeper = new BellSleeper(bell);
-  const next = (): unknown => sleeper.next(() => receiveMessageOnPort(port))?.message;
-  const options = next() as WriterOptions;
+  const mailbox = new Mailbox(memory);
+  let taken = 0;
+  const receive = (): Received | undefined => {
+    const mailed = mailbox.take(taken);
+    if (mailed) return { kind: 'mailed', job: mailed };
+    return (receiveMessageOnPort(port) as { readonly message: ToWriter } | undefined)?.message;
+  };
+  const next = (): Received => {
+    const received = sleeper.next(receive);
+    taken = (taken + 1) | 0;
+    return received;
+  };
+  const first = next();
+  if (first.kind !== 'open') throw new Error('The writer is told first which store to open.');
+  const { options } = first;
   let opened: OpenedStore;
   try {
     opened = openStore(options);
@@ -40,24 +47,34 @@ export function runOutboxThread({ bell }: OutboxThreadData): void {
   const { store, close } = opened;
   say({ kind: 'opened', opened: opened.opened });
   store.restoreReserve(options.now.monoMs);
-  while (handle(next() as ToWriter, store, say, options.path));
+  while (handle(next(), store, { say, mailbox, path: options.path }));
   close();
   port.close();
 }
 
+/** By message, or in the mailbox. */
+type Received = ToWriter | { readonly kind: 'mailed'; readonly job: Job };
+
+interface Surroundings {
+  readonly say: (message: FromWriter) => void;
+  readonly mailbox: Mailbox;
+  readonly path: string;
+}
+
 /** @returns false when it is the end */
-function handle(message: ToWriter, store: Store, say: (message: FromWriter) => void, path: string): boolean {
-  const isSmall = typeof message === 'string';
-  if (!isSmall && message.kind === 'close') return false;
-  const job = isSmall ? jobOfText(message) : message.job;
+function handle(received: Received, store: Store, { say, mailbox, path }: Surroundings): boolean {
+  if (received.kind === 'close' || received.kind === 'open') return false;
+  const { kind, job } = received;
   const answer = attempt(store, job, path);
-  // what came as a text is this thread's own
-  const memory = isSmall ? noMemory : job.appends.bytes;
-  if (answer.broken) {
-    say({ kind: 'answer', answer: { ...answer, confirmed: confirmedLog(storeFile(path)) }, memory });
-    return false;
+  const reply = kind === 'mailed' ? mailbox.reply(answer) : 'unfit';
+  if (reply === 'unseen') say('look');
+  if (reply === 'unfit') {
+    // the texts of what was mailed are this thread's own
+    const memory = kind === 'mailed' ? noMemory : job.appends.bytes;
+    const told = answer.broken ? { ...answer, confirmed: confirmedLog(storeFile(path)) } : answer;
+    say({ kind: 'answer', answer: told, memory });
   }
-  say((isSmall ? answerAsText(answer) : undefined) ?? { kind: 'answer', answer, memory });
+  if (answer.broken) return false;
   store.tend(job.now.monoMs);
   return true;
 }
@@ -73,7 +90,7 @@ function attempt(store: Store, job: Job, path: string): Answer {
 
 /** Batches are handed over, not copied, where they own their memory; that of the Job goes back. */
 function transfers(message: FromWriter): ArrayBuffer[] {
-  if (typeof message === 'string' || message.kind !== 'answer') return [];
+  if (message === 'look' || message.kind !== 'answer') return [];
   const batches = Array.isArray(message.answer.peeks) ? (message.answer.peeks as PeekedBatch[][]).flat() : [];
   const read = batches.flatMap(({ bytes }) => {
     const owns = bytes.byteOffset === 0 && bytes.buffer.byteLength === bytes.byteLength;

@@ -7,19 +7,32 @@ import type { Worker } from 'node:worker_threads';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { startThread } from '#agent/core/program.ts';
 import { newBell, ring } from './bell.ts';
-import { failureToError, type FromWriter, type Opened, type ToWriter, type WriterOptions } from './protocol.ts';
+import { Mailbox, newMailboxMemory } from './mailbox.ts';
+import {
+  failureToError,
+  type FromWriter,
+  type Job,
+  type Opened,
+  type ToWriter,
+  type WriterOptions,
+} from './protocol.ts';
 
 /** What passes through is short-lived: a large nursery would only be memory that is touched. */
 const resourceLimits = { maxYoungGenerationSizeMb: 24 };
 
 export class WaitingWriter implements Disposable {
   readonly worker: Worker;
+  readonly mailbox: Mailbox;
   readonly #bell = newBell();
+  /** Messages and Jobs in the mailbox. */
+  #told = 0;
   readonly #opened: Promise<Opened>;
   #isTaken = false;
 
   constructor() {
-    this.worker = startThread('outbox', { bell: this.#bell }, { resourceLimits });
+    const mailbox = newMailboxMemory();
+    this.mailbox = new Mailbox(mailbox);
+    this.worker = startThread('outbox', { bell: this.#bell, mailbox }, { resourceLimits });
     this.#opened = firstWord(this.worker);
     // One that breaks before it is asked for anything tells nobody: whoever opens it is told.
     this.#opened.catch(() => undefined);
@@ -28,12 +41,25 @@ export class WaitingWriter implements Disposable {
   /** @throws OutpostError when the store cannot be opened, or the thread ended before it was asked, or since */
   async open(options: WriterOptions): Promise<Opened> {
     this.#isTaken = true;
-    this.tell(options);
+    this.tell({ kind: 'open', options });
     return await this.#opened;
   }
 
-  tell(message: WriterOptions | ToWriter, transfers: readonly ArrayBuffer[] = []): void {
+  tell(message: ToWriter, transfers: readonly ArrayBuffer[] = []): void {
     this.worker.postMessage(message, transfers);
+    this.#ring();
+  }
+
+  /** @returns its turn; undefined when it does not fit into the mailbox, or that is in use: it is to be told */
+  mail(job: Job): number | undefined {
+    const turn = this.#told;
+    if (!this.mailbox.put(job, turn)) return undefined;
+    this.#ring();
+    return turn;
+  }
+
+  #ring(): void {
+    this.#told = (this.#told + 1) | 0;
     ring(this.#bell);
   }
 
@@ -47,7 +73,7 @@ async function firstWord(worker: Worker): Promise<Opened> {
   return await new Promise((resolve, reject) => {
     const onMessage = (message: FromWriter): void => {
       worker.off('error', onError).off('exit', onExit);
-      if (typeof message === 'string') return;
+      if (message === 'look') return;
       if (message.kind === 'opened') resolve(message.opened);
       else if (message.kind === 'failed') reject(failureToError(message.failure));
     };

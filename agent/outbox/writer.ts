@@ -11,7 +11,6 @@ import type { Log } from '#agent/core/log.ts';
 import type { Random } from '#agent/core/random.ts';
 import type { Worker } from 'node:worker_threads';
 import type { ConfirmedLog } from './log-file.ts';
-import { answerOfText, jobAsText } from './small-job.ts';
 import {
   type Answer,
   type FromWriter,
@@ -50,6 +49,8 @@ interface Answered {
 }
 
 interface InFlight {
+  /** Of one in the mailbox. */
+  readonly turn: number | undefined;
   readonly askedMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: OutpostError) => void;
@@ -124,7 +125,7 @@ export class Writer {
     this.#wasOpen = true;
     this.#writer = writer;
     worker.on('message', (message: FromWriter) => {
-      if (typeof message === 'string') this.#heard({ answer: answerOfText(message), memory: noMemory });
+      if (message === 'look') this.#look();
       else if (message.kind === 'answer') this.#heard(message);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
@@ -141,9 +142,17 @@ export class Writer {
     this.#awakeUntilMs = clock.monoMs() + awakeMs;
     if (this.#isAwake || this.#answerMs > awakeMs) return;
     this.#isAwake = true;
+    this.#writer?.mailbox.lookOut(true);
     const turn = (): void => {
+      this.#look();
       this.#isAwake = this.#inFlight.length > 0 && clock.monoMs() < this.#awakeUntilMs;
-      if (this.#isAwake) setImmediate(turn);
+      if (this.#isAwake) {
+        setImmediate(turn);
+        return;
+      }
+      this.#writer?.mailbox.lookOut(false);
+      // what was answered in between
+      this.#look();
     };
     setImmediate(turn);
   }
@@ -158,14 +167,12 @@ export class Writer {
     const writer = this.#writer;
     if (!writer) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#inFlight.push({ askedMs: this.#context.clock.monoMs(), resolve, reject });
-      const { bytes } = job.appends;
-      const text = jobAsText(job);
-      if (text !== undefined) {
-        writer.tell(text);
-        this.#keep(bytes);
-      } else writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
       this.#stayAwake();
+      const { bytes } = job.appends;
+      const turn = writer.mail(job);
+      if (turn === undefined) writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
+      else this.#keep(bytes);
+      this.#inFlight.push({ turn, askedMs: this.#context.clock.monoMs(), resolve, reject });
     });
   }
 
@@ -191,8 +198,23 @@ export class Writer {
    * One in each turn of the loop: while answers come as fast as they are handled, the port gives the turn to nobody else.
    */
   #heard(message: Answered): void {
+    // what was answered before it may be in the mailbox, and what was answered since
+    this.#collect();
     this.#answers.push(message);
+    this.#collect();
     if (!this.#isTurnTaken) this.#takeTurn();
+  }
+
+  #look(): void {
+    if (this.#collect() && !this.#isTurnTaken) this.#takeTurn();
+  }
+
+  /** What the mailbox has, when it is its turn: answers are handled in the order of their Jobs. */
+  #collect(): boolean {
+    const turn = this.#inFlight[this.#answers.length]?.turn;
+    const answer = turn === undefined ? undefined : this.#writer?.mailbox.answer(turn);
+    if (answer) this.#answers.push({ answer, memory: noMemory });
+    return answer !== undefined;
   }
 
   #takeTurn(): void {
@@ -227,7 +249,8 @@ export class Writer {
   #lost(worker: Worker, error: OutpostError): void {
     if (worker !== this.#writer?.worker || this.#ending.signal.aborted) return;
     // it had answered these before it ended
-    while (this.#answers.length > 0) this.#handle();
+    do while (this.#answers.length > 0) this.#handle();
+    while (this.#collect());
     if (worker !== this.#writer?.worker) return;
     this.#writer = undefined;
     this.#failAll(error);
