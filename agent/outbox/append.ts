@@ -1,13 +1,15 @@
 /**
  * Events made ready for the writer: encoded side by side into one piece of memory, which is handed over whole.
  *
- *   event, event, … -> bytes  | middle | tail and data | middle | tail and data |   offsets: where each begins, and the end
+ *   event, event, … -> bytes  | text | text |     each as it will be stored, if its number is the one that is expected
+ *   offsets: where each begins, where its second number begins, …, the end
  */
 import { OutpostError } from '#agent/core/errors.ts';
-import { encodedEnd, encodeEvent, encodeHead, type Origin, spliceSequence } from '#agent/domain/cloudevent.ts';
+import { encodeEvent, encodeHead, type Origin, spliceSequence } from '#agent/domain/cloudevent.ts';
 import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
+import type { JobNumbers } from './expected-numbers.ts';
 import type { Appends, JobMemory } from './protocol.ts';
 
 /** AWS IoT Core takes packets of 128 KB; topic, properties and the numbers need their part. */
@@ -24,10 +26,13 @@ export class JobAppends {
   readonly #monoMs: number[] = [];
   readonly #lifeMs: (number | undefined)[] = [];
   readonly #offsets: number[] = [0];
+  readonly #seqs: number[] = [];
+  readonly #numbers: JobNumbers;
   #bytes: Buffer<ArrayBuffer>;
 
   /** @param memory of an earlier Job, to be written over */
-  constructor(memory: JobMemory) {
+  constructor(memory: JobMemory, numbers: JobNumbers) {
+    this.#numbers = numbers;
     this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
   }
 
@@ -38,7 +43,7 @@ export class JobAppends {
       for (const event of events) this.#encode(event, origin, clock);
       this.#counts.push(events.length);
     } catch (thrown) {
-      for (const list of [this.#lanes, this.#monoMs, this.#lifeMs]) list.length = taken;
+      for (const list of [this.#lanes, this.#monoMs, this.#lifeMs, this.#seqs]) list.length = taken;
       this.#offsets.length = 2 * taken + 1;
       throw thrown;
     }
@@ -51,22 +56,28 @@ export class JobAppends {
       monoMs: this.#monoMs,
       lifeMs: this.#lifeMs,
       offsets: this.#offsets,
+      seqs: this.#seqs,
       bytes: this.#bytes,
     };
   }
 
   #encode(event: Event, origin: Origin, clock: ClockQuality): void {
-    const { middle, tail, data } = encodeEvent(event, origin, clock);
+    const encoded = encodeEvent(event, origin, clock);
+    const head = headOf(origin.epoch, event.lane);
+    const seq = this.#numbers.next(event.lane);
+    const text = spliceSequence(head, encoded, seq);
     const begin = this.#end;
-    this.#makeRoom(begin + mostBytesAUnit * (middle.length + tail.length + data.length + encodedEnd.length));
-    const between = begin + this.#bytes.write(middle, begin, 'utf8');
-    let end = between;
-    for (const part of [tail, data, encodedEnd]) end += this.#bytes.write(part, end, 'utf8');
-    if (end - begin > maxEventBytes) {
+    this.#makeRoom(begin + mostBytesAUnit * text.length);
+    const end = begin + this.#bytes.write(text, begin, 'utf8');
+    const digits = String(seq).length;
+    const second = begin + head.length + digits + Buffer.byteLength(encoded.middle);
+    const bytes = end - begin - head.length - 2 * digits;
+    if (bytes > maxEventBytes) {
       const { kind } = event;
-      throw new OutpostError('event-too-large', undefined, { context: { kind, bytes: end - begin, maxEventBytes } });
+      throw new OutpostError('event-too-large', undefined, { context: { kind, bytes, maxEventBytes } });
     }
-    this.#offsets.push(between, end);
+    this.#offsets.push(second, end);
+    this.#seqs.push(seq);
     this.#lanes.push(lanes.indexOf(event.lane));
     this.#monoMs.push(event.monoMs);
     this.#lifeMs.push(event.lifeMs);
@@ -84,6 +95,14 @@ export class JobAppends {
     this.#bytes = larger;
   }
 }
+
+/** ASCII; of the epoch that was asked for last. */
+function headOf(epoch: string, lane: Lane): string {
+  if (epoch !== heads.epoch) heads = { epoch, of: new Map(lanes.map((each) => [each, encodeHead(epoch, each)])) };
+  return heads.of.get(lane) ?? '';
+}
+
+let heads: { readonly epoch: string; readonly of: ReadonlyMap<Lane, string> } = { epoch: '', of: new Map() };
 
 /** What was stored; the bytes are made only for those who ask. */
 export class StoredEnvelope implements Envelope {

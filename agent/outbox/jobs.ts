@@ -10,8 +10,17 @@ import type { Lane } from '#agent/domain/lane.ts';
 import { foldAcks, resolveAcks, resolveAppends, resolvePeeks } from './answers.ts';
 import { JobAppends } from './append.ts';
 import { type Append, Backlog, type Waiting } from './backlog.ts';
+import { ExpectedNumbers } from './expected-numbers.ts';
 import type { FreshAlarms } from './fresh-alarms.ts';
-import { type AckRequest, type Answer, type Moment, noMemory, type PeekedBatch, type PeekRequest } from './protocol.ts';
+import {
+  type AckRequest,
+  type Answer,
+  type Moment,
+  noMemory,
+  type PeekedBatch,
+  type PeekRequest,
+  type SlotState,
+} from './protocol.ts';
 import type { Writer } from './writer.ts';
 
 export interface JobsContext {
@@ -19,6 +28,8 @@ export interface JobsContext {
   readonly fresh: FreshAlarms;
   /** Of the store that is open now. */
   readonly origin: () => Origin;
+  /** As the last Answer told. */
+  readonly slots: () => readonly SlotState[];
   readonly now: () => Moment;
   /** Before those who asked are told. */
   readonly onAnswer: (answer: Answer) => void;
@@ -41,6 +52,7 @@ type Peeks = readonly Waiting<PeekRequest, readonly PeekedBatch[]>[];
 export class Jobs {
   readonly #context: JobsContext;
   readonly #backlog = new Backlog();
+  readonly #numbers = new ExpectedNumbers();
   #acks: Waiting<AckRequest, void>[] = [];
   #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
   /** Jobs in flight, at most two that overlap. */
@@ -84,7 +96,7 @@ export class Jobs {
   /** A Job that writes and reads nothing: its Answer tells the state of the lanes. */
   async ask(): Promise<void> {
     const { writer, now } = this.#context;
-    const { layout } = new JobAppends(noMemory);
+    const { layout } = new JobAppends(noMemory, this.#numbers.forJob([], ''));
     this.#take(await writer.run({ now: now(), appends: layout, acks: [], peeks: [] }));
   }
 
@@ -157,9 +169,10 @@ export class Jobs {
   }
 
   async #run(taken: readonly Append[], acks: Acks, peeks: Peeks): Promise<void> {
-    const { writer, fresh, now, onAppended } = this.#context;
+    const { writer, fresh, now, slots, onAppended } = this.#context;
     const origin = this.#context.origin();
-    const layout = new JobAppends(taken.length > 0 ? writer.memory() : noMemory);
+    const numbers = this.#numbers.forJob(slots(), origin.epoch);
+    const layout = new JobAppends(taken.length > 0 ? writer.memory() : noMemory, numbers);
     const appends = taken.filter((append) => encode(append, origin, layout));
     const events = appends.reduce((sum, { request }) => sum + request.length, 0);
     this.#writtenEvents += events;
@@ -171,6 +184,7 @@ export class Jobs {
         peeks: peeks.map(({ request }) => request),
       });
       this.#take(answer);
+      numbers.settle();
       const touched = resolveAppends(appends, answer, origin, fresh);
       resolveAcks(acks, answer);
       resolvePeeks(peeks, answer);
@@ -179,6 +193,7 @@ export class Jobs {
       const error = toOutpostError(thrown);
       for (const { reject } of [...appends, ...acks, ...peeks]) reject(error);
     } finally {
+      numbers.settle();
       this.#writtenEvents -= events;
     }
   }

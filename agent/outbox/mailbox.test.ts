@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '#agent/domain/event.ts';
 import { JobAppends } from './append.ts';
+import { ExpectedNumbers } from './expected-numbers.ts';
 import { Mailbox, newMailboxMemory } from './mailbox.ts';
 import type { Answer, Job } from './protocol.ts';
 import { testEvent } from './test-rig.ts';
@@ -11,7 +12,7 @@ const origin = { device: 'dev-1', epoch: 'ab'.repeat(16), boot: 3 };
 const now = { wallMs: 1_795_334_400_123, monoMs: 12.75, clock: 'stepped' } as const;
 
 function jobOf(events: readonly Event[]): Job {
-  const appends = new JobAppends(new Uint8Array(0));
+  const appends = new JobAppends(new Uint8Array(0), new ExpectedNumbers().forJob([], origin.epoch));
   for (const event of events) appends.add([event], origin, 'synced');
   return { now, appends: appends.layout, acks: [], peeks: [] };
 }
@@ -82,9 +83,9 @@ describe('a Job in the mailbox', () => {
     expect(main.put({ ...small, acks: [ack] }, 0)).toBe(false);
     const peek = { lane: 'event', after: undefined, maxEvents: 1, maxBytes: 1, count: 1 } as const;
     expect(main.put({ ...small, peeks: [peek] }, 0)).toBe(false);
-    const numbers = Array.from({ length: 60 }, () => 0);
+    const numbers = Array.from({ length: 50 }, () => 0);
     const { appends } = small;
-    const many = { ...appends, counts: numbers, lanes: numbers, monoMs: numbers, lifeMs: numbers };
+    const many = { ...appends, counts: numbers, lanes: numbers, monoMs: numbers, lifeMs: numbers, seqs: numbers };
     expect(main.put({ ...small, appends: { ...many, offsets: [...numbers, ...numbers, 0] } }, 0)).toBe(false);
     expect(main.put(small, 0)).toBe(true);
   });

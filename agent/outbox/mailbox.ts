@@ -47,9 +47,9 @@ export class Mailbox {
    * @returns false when it does not fit, or another is still there: it is to be sent
    */
   put({ now, appends, acks, peeks }: Job, turn: number): boolean {
-    const { counts, lanes, monoMs, lifeMs, offsets, bytes } = appends;
+    const { counts, lanes, monoMs, lifeMs, offsets, seqs, bytes } = appends;
     const end = offsets.at(-1) ?? 0;
-    const count = jobHead + counts.length + 3 * lanes.length + offsets.length;
+    const count = jobHead + counts.length + 4 * lanes.length + offsets.length;
     if (end > mostBytes || count > mostNumbers || acks.length > 0 || peeks.length > 0) return false;
     if (Atomics.load(this.#words, stateAt) !== empty) return false;
     const numbers = this.#numbers;
@@ -63,6 +63,7 @@ export class Mailbox {
     write(monoMs);
     for (const ms of lifeMs) numbers[at++] = ms ?? Number.NaN;
     write(offsets);
+    write(seqs);
     this.#shared.set(end === bytes.length ? bytes : bytes.subarray(0, end));
     Atomics.store(this.#words, turnAt, turn);
     Atomics.store(this.#words, stateAt, job);
@@ -117,6 +118,7 @@ export class Mailbox {
       monoMs: read(events),
       lifeMs: read(events).map((ms) => (Number.isNaN(ms) ? undefined : ms)),
       offsets: read(2 * events + 1),
+      seqs: read(events),
       bytes: this.#texts,
     };
     const end = appends.offsets.at(-1) ?? 0;

@@ -146,6 +146,7 @@ class DurableOutbox implements Outbox {
       writer: this.#writer,
       fresh: this.#fresh,
       origin: () => this.#origin,
+      slots: () => this.#slots,
       now: () => this.#now(),
       onAnswer: (answer) => this.#take(answer),
       onAppended: (touched) => this.#tell(touched),

@@ -46,10 +46,12 @@ export interface Appends {
   readonly lanes: readonly number[];
   readonly monoMs: readonly number[];
   readonly lifeMs: readonly (number | undefined)[];
-  /** UTF-8: middle, tail, middle, tail … of cloudevent.ts. Handed over with its Job. */
+  /** UTF-8: one text after the other, with the numbers in `seqs`. Handed over with its Job. */
   readonly bytes: JobMemory;
-  /** Where each of them begins in `bytes`, and where the last one ends. */
+  /** Where each text and the second number in it begin in `bytes`, and where the last text ends. */
   readonly offsets: readonly number[];
+  /** The number that each event is expected to get. */
+  readonly seqs: readonly number[];
 }
 
 export interface AckRequest {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Sqlite } from '#agent/core/sqlite.ts';
-import { encodeEvent } from '#agent/domain/cloudevent.ts';
+import { encodeEvent, spliceSequence } from '#agent/domain/cloudevent.ts';
 import type { Lane } from '#agent/domain/lane.ts';
-import { encodedBytes } from './row-text.ts';
+import { writtenEvent } from './row-text.ts';
 import { Rows } from './rows.ts';
 import { openStoreFile, seqOf } from './schema.ts';
 import { Slots } from './slots.ts';
@@ -44,10 +44,20 @@ interface Stored {
 
 const stored = (): Stored[] => db.prepare<[], Stored>('SELECT * FROM outbox ORDER BY id').all();
 
-function append(lane: Lane, n: number, padding = 0): number {
+/** @param offBy how far the number that was expected is from the one that it gets */
+function append(lane: Lane, n: number, padding = 0, offBy = 0): number {
   const event = testEvent(lane, n, padding);
-  return rows.append(slots.current(lane), encodedBytes(encodeEvent(event, origin, 'synced')), event.monoMs);
+  const slot = slots.current(lane);
+  const written = writtenEvent(slot.head, encodeEvent(event, origin, 'synced'), slot.last + 1 + offBy);
+  return rows.append(slot, written, event.monoMs);
 }
+
+const alarmText = (seq: number): string =>
+  spliceSequence(
+    slots.current('alarm').head.toString(),
+    encodeEvent(testEvent('alarm', seq, 10), origin, 'synced'),
+    seq,
+  );
 
 function transaction(deeds: () => void, end: 'COMMIT' | 'ROLLBACK' = 'COMMIT'): void {
   slots.remember();
@@ -80,6 +90,24 @@ describe('rows', () => {
     }
     const bytes = texts.reduce((all, { json }) => all + Buffer.byteLength(json), 0);
     expect(slots.totalBytes).toBe(bytes);
+  });
+
+  it.each([1, -1, 90, 123_456_789])('say their own number where another was expected, off by %i', (offBy) => {
+    const subject = 'camera/前,"seq":"1';
+    const plain = { ...testEvent('event', 1), subject };
+    const encoded = encodeEvent(plain, origin, 'synced');
+    const slot = slots.current('event');
+    const wanted = (seq: number): string => spliceSequence(slot.head.toString(), encoded, seq);
+    transaction(() => {
+      range(1, 20).forEach(() => void rows.append(slot, writtenEvent(slot.head, encoded, slot.last + 1 + offBy), 1));
+      range(1, 3).forEach((n) => append('alarm', n, 10, offBy));
+    });
+    expect(stored().map(({ json }) => json)).toEqual([
+      ...range(1, 3).map((seq) => alarmText(seq)),
+      ...range(1, 20).map(wanted),
+    ]);
+    for (const { id, boot, mono_ms: monoMs, keep, json, sum } of stored())
+      expect(sum).toBe(rowSum({ id, boot, monoMs, keep }, json));
   });
 
   it('of a transaction that is undone come with no later one', () => {

@@ -5,7 +5,7 @@ import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { isProtected } from './budget.ts';
 import type { Moment } from './protocol.ts';
-import { type EncodedBytes, encodedBytes, RowTexts } from './row-text.ts';
+import { RowTexts, type WrittenEvent, writtenEvent } from './row-text.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { rowSum } from './sums.ts';
@@ -74,9 +74,9 @@ export class Rows {
   }
 
   /** Written are they after `flush`. @returns the event's sequence number */
-  append(slot: Slot, event: EncodedBytes, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
+  append(slot: Slot, event: WrittenEvent, monoMs: number, { keep = 0, lifeMs }: RowOptions = {}): number {
     const seq = slot.last + 1;
-    const json = this.#texts.splice(slot.head, event, seq);
+    const json = this.#texts.of(slot.head, event, seq);
     const at = Math.max(0, Math.round(monoMs));
     const facts = { id: idOf(slot.slot, seq), boot: this.#origin.boot, monoMs: at, keep };
     const expires = lifeMs === undefined || isProtected(slot.lane) ? null : at + Math.max(0, Math.round(lifeMs));
@@ -200,8 +200,9 @@ export class Rows {
     };
     const { wallMs, monoMs } = now;
     const event = { kind: 'dropped', lane: 'audit', subject: `outbox/${slot.lane}`, wallMs, monoMs, data } as const;
-    const encoded = encodedBytes(encodeEvent(event, this.#origin, now.clock));
-    const declared = this.append(this.#slots.current('audit'), encoded, monoMs, { keep: 1 });
+    const audit = this.#slots.current('audit');
+    const written = writtenEvent(audit.head, encodeEvent(event, this.#origin, now.clock), audit.last + 1);
+    const declared = this.append(audit, written, monoMs, { keep: 1 });
     this.#ledger.run(slot.slot, range.first, range.last, range.count, range.bytes, reason, declared);
   }
 

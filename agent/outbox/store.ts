@@ -46,9 +46,6 @@ interface Stretch {
 /** How much is given up at once when the disk is full. */
 const fullGoalBytes = 256 * 1024;
 
-/** Bytes that the envelope adds around the texts: head and both sequence numbers. */
-const aroundBytes = 96;
-
 const expireEveryMs = 1_000;
 
 /** Its two syncs are then a small part of theirs. */
@@ -224,11 +221,15 @@ export class Store {
     this.#commitMs = systemClock.monoMs() - before;
   }
 
-  #append({ lanes: of, from }: Stretch, { bytes: memory, offsets, monoMs, lifeMs }: Appends, seqs: number[]): void {
+  #append(
+    { lanes: of, from }: Stretch,
+    { bytes: memory, offsets, seqs: expected, monoMs, lifeMs }: Appends,
+    seqs: number[],
+  ): void {
     const bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
     for (let n = from; n < from + of.length; n += 1) {
-      const [middle, tail, end] = [offsets[2 * n] ?? 0, offsets[2 * n + 1] ?? 0, offsets[2 * n + 2] ?? 0];
-      const event = { bytes, middle, tail, end };
+      const [begin, second, end] = [offsets[2 * n] ?? 0, offsets[2 * n + 1] ?? 0, offsets[2 * n + 2] ?? 0];
+      const event = { bytes, begin, second, end, seq: expected[n] ?? 0 };
       const slot = this.#slots.current(of[n - from] ?? 'event');
       seqs.push(this.#rows.append(slot, event, monoMs[n] ?? 0, { lifeMs: lifeMs[n] }));
     }
@@ -331,8 +332,7 @@ function stretchesOf({ counts, lanes: indexes, offsets }: Appends): Stretch[] {
   return counts.map((count) => {
     const of: Lane[] = [];
     for (let n = from; n < from + count; n += 1) of.push(lanes[indexes[n] ?? 0] ?? 'event');
-    const textBytes = (offsets[2 * (from + count)] ?? 0) - (offsets[2 * from] ?? 0);
-    const stretch = { lanes: of, from, bytes: aroundBytes * count + textBytes };
+    const stretch = { lanes: of, from, bytes: (offsets[2 * (from + count)] ?? 0) - (offsets[2 * from] ?? 0) };
     from += count;
     return stretch;
   });
