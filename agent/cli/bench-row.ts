@@ -19,11 +19,13 @@ export interface PipelineBenchOptions {
   readonly json?: boolean;
 }
 
+export const outboxParts = ['single', 'producers', 'loop', 'growth', 'alarm', 'drain'] as const;
+
 export interface OutboxBenchOptions {
   readonly rounds: string;
   readonly events: string;
   readonly folder?: string;
-  readonly only?: string;
+  readonly only?: readonly (typeof outboxParts)[number][];
   /** Internal: this process runs on a disk that was made slow. */
   readonly slow?: boolean;
   readonly json?: boolean;

@@ -1,13 +1,14 @@
 /** `outpost bench`: ratios against a limit or a peer, each pair from one run; a bare time says nothing on another machine. */
-import { Command, Option } from 'commander';
-import type {
-  BenchRow,
-  FleetBenchOptions,
-  BinaryBenchOptions,
-  MemoryBenchOptions,
-  OutboxBenchOptions,
-  PipelineBenchOptions,
-  SinkBenchOptions,
+import { Command, InvalidArgumentError, Option } from 'commander';
+import {
+  type BenchRow,
+  type FleetBenchOptions,
+  type BinaryBenchOptions,
+  type MemoryBenchOptions,
+  type OutboxBenchOptions,
+  outboxParts,
+  type PipelineBenchOptions,
+  type SinkBenchOptions,
 } from './bench-row.ts';
 import type { SerialBenchOptions } from './bench-serial.ts';
 import { print, printJson, printTable } from './output.ts';
@@ -52,7 +53,7 @@ export const benchCommand = (): Command =>
         .option('--rounds <n>', 'rounds of each pair; the median counts', '5')
         .option('--events <n>', 'events to drain', '200000')
         .option('--folder <path>', 'where the stores are made; the disk decides')
-        .option('--only <names>', 'of single, producers, loop, growth, drain, alarm')
+        .option('--only <names>', `of ${outboxParts.join(', ')}`, partsOf)
         .addOption(new Option('--slow').hideHelp())
         .option('--json', 'one JSON array')
         .action(async (options: OutboxBenchOptions) => {
@@ -122,6 +123,15 @@ export const benchCommand = (): Command =>
           show(await benchMemory(options), options.json ?? false);
         }),
     );
+
+/** @throws InvalidArgumentError which name is none */
+function partsOf(text: string): (typeof outboxParts)[number][] {
+  return text.split(',').map((name) => {
+    const part = outboxParts.find((each) => each === name);
+    if (!part) throw new InvalidArgumentError(`${name} is none of ${outboxParts.join(', ')}.`);
+    return part;
+  });
+}
 
 function show(rows: readonly BenchRow[], json: boolean): void {
   if (json) {

@@ -26,7 +26,7 @@ export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): vo
   const receive = (): Received | undefined => {
     const mailed = mailbox.take(taken);
     if (mailed) return { kind: 'mailed', job: mailed };
-    return (receiveMessageOnPort(port) as { readonly message: ToWriter } | undefined)?.message;
+    return receiveMessageOnPort(port)?.message as ToWriter | undefined;
   };
   const next = (): Received => {
     const received = sleeper.next(receive);
