@@ -20,9 +20,10 @@ export function resolveAppends(
     const failure = failures.get(index);
     if (failure) reject(failureToError(failure));
     else {
-      const start = at;
-      const stored = request.map((event, n) => new StoredEnvelope(event, seqs[start + n] ?? 0, origin, clock));
-      for (const envelope of stored) {
+      const stored: StoredEnvelope[] = [];
+      for (const [n, event] of request.entries()) {
+        const envelope = new StoredEnvelope(event, seqs[at + n] ?? 0, origin, clock);
+        stored.push(envelope);
         touched.add(envelope.lane);
         if (envelope.lane === 'alarm') fresh.written(origin.epoch, envelope);
       }

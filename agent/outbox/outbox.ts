@@ -178,15 +178,19 @@ class DurableOutbox implements Outbox {
     }
   }
 
-  async append(events: readonly Event[]): Promise<readonly Envelope[]> {
-    if (events.length === 0) return [];
-    this.#checkOpen();
-    const waiting = this.#jobs.waitingEvents;
-    if (waiting > 0 && waiting + events.length > mostWaiting) {
-      throw new OutpostError('outbox-busy', undefined, { context: { waiting } });
-    }
-    const clock = this.#host.clockQuality();
-    return await new Promise((resolve, reject) => this.#jobs.append({ request: events, clock, resolve, reject }));
+  append(events: readonly Event[]): Promise<readonly Envelope[]> {
+    return new Promise((resolve, reject) => {
+      if (events.length === 0) {
+        resolve([]);
+        return;
+      }
+      this.#checkOpen();
+      const waiting = this.#jobs.waitingEvents;
+      if (waiting > 0 && waiting + events.length > mostWaiting) {
+        throw new OutpostError('outbox-busy', undefined, { context: { waiting } });
+      }
+      this.#jobs.append({ request: events, clock: this.#host.clockQuality(), resolve, reject });
+    });
   }
 
   async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
