@@ -159,10 +159,17 @@ export type FromWriter =
   | 'look'
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory };
+  | ({ readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory } & InTurn);
+
+/** Counted over all that the writer is told, from 0; 32 bits that wrap. */
+export interface InTurn {
+  readonly turn: number;
+}
 
 /** `open` is the first. */
 export type ToWriter =
   | { readonly kind: 'open'; readonly options: WriterOptions }
   | { readonly kind: 'job'; readonly job: Job }
   | { readonly kind: 'close' };
+
+export type Told = ToWriter & InTurn;

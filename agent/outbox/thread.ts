@@ -2,10 +2,11 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
 import { type Bell, BellSleeper } from './bell.ts';
+import { Inbox, type Received } from './inbox.ts';
 import { confirmedLog } from './log-file.ts';
 import { Mailbox } from './mailbox.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import { type Answer, type FromWriter, type Job, noMemory, type PeekedBatch, type ToWriter } from './protocol.ts';
+import { type Answer, type FromWriter, type Job, noMemory, type PeekedBatch, type Told } from './protocol.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
@@ -22,17 +23,8 @@ export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): vo
   const say = (message: FromWriter): void => port.postMessage(message, transfers(message));
   const sleeper = new BellSleeper(bell);
   const mailbox = new Mailbox(memory);
-  let taken = 0;
-  const receive = (): Received | undefined => {
-    const mailed = mailbox.take(taken);
-    if (mailed) return { kind: 'mailed', job: mailed };
-    return receiveMessageOnPort(port)?.message as ToWriter | undefined;
-  };
-  const next = (): Received => {
-    const received = sleeper.next(receive);
-    taken = (taken + 1) | 0;
-    return received;
-  };
+  const inbox = new Inbox(mailbox, () => receiveMessageOnPort(port)?.message as Told | undefined);
+  const next = (): Received => sleeper.next(() => inbox.take());
   const first = next();
   if (first.kind !== 'open') throw new Error('The writer is told first which store to open.');
   const { options } = first;
@@ -52,9 +44,6 @@ export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): vo
   port.close();
 }
 
-/** By message, or in the mailbox. */
-type Received = ToWriter | { readonly kind: 'mailed'; readonly job: Job };
-
 interface Surroundings {
   readonly say: (message: FromWriter) => void;
   readonly mailbox: Mailbox;
@@ -64,7 +53,7 @@ interface Surroundings {
 /** @returns false when it is the end */
 function handle(received: Received, store: Store, { say, mailbox, path }: Surroundings): boolean {
   if (received.kind === 'close' || received.kind === 'open') return false;
-  const { kind, job } = received;
+  const { kind, turn, job } = received;
   const answer = attempt(store, job, path);
   const reply = kind === 'mailed' ? mailbox.reply(answer) : 'unfit';
   if (reply === 'unseen') say('look');
@@ -72,7 +61,7 @@ function handle(received: Received, store: Store, { say, mailbox, path }: Surrou
     // the texts of what was mailed are this thread's own
     const memory = kind === 'mailed' ? noMemory : job.appends.bytes;
     const told = answer.broken ? { ...answer, confirmed: confirmedLog(storeFile(path)) } : answer;
-    say({ kind: 'answer', answer: told, memory });
+    say({ kind: 'answer', turn, answer: told, memory });
   }
   if (answer.broken) return false;
   store.tend(job.now.monoMs);

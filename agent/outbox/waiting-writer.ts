@@ -13,6 +13,7 @@ import {
   type FromWriter,
   type Job,
   type Opened,
+  type Told,
   type ToWriter,
   type WriterOptions,
 } from './protocol.ts';
@@ -45,22 +46,23 @@ export class WaitingWriter implements Disposable {
     return await this.#opened;
   }
 
-  tell(message: ToWriter, transfers: readonly ArrayBuffer[] = []): void {
-    this.worker.postMessage(message, transfers);
-    this.#ring();
+  /** @returns its turn */
+  tell(message: ToWriter, transfers: readonly ArrayBuffer[] = []): number {
+    this.worker.postMessage({ ...message, turn: this.#told } satisfies Told, transfers);
+    return this.#ring();
   }
 
   /** @returns its turn; undefined when it does not fit into the mailbox, or that is in use: it is to be told */
   mail(job: Job): number | undefined {
-    const turn = this.#told;
-    if (!this.mailbox.put(job, turn)) return undefined;
-    this.#ring();
-    return turn;
+    return this.mailbox.put(job, this.#told) ? this.#ring() : undefined;
   }
 
-  #ring(): void {
-    this.#told = (this.#told + 1) | 0;
+  /** @returns the turn that was rung for */
+  #ring(): number {
+    const turn = this.#told;
+    this.#told = (turn + 1) | 0;
     ring(this.#bell);
+    return turn;
   }
 
   /** Ends it if nobody has opened a store with it. */

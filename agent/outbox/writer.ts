@@ -14,6 +14,7 @@ import type { ConfirmedLog } from './log-file.ts';
 import {
   type Answer,
   type FromWriter,
+  type InTurn,
   type Job,
   type JobMemory,
   noMemory,
@@ -49,8 +50,7 @@ interface Answered {
 }
 
 interface InFlight {
-  /** Of one in the mailbox. */
-  readonly turn: number | undefined;
+  readonly turn: number;
   readonly askedMs: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: OutpostError) => void;
@@ -126,7 +126,7 @@ export class Writer {
     this.#writer = writer;
     worker.on('message', (message: FromWriter) => {
       if (message === 'look') this.#look();
-      else if (message.kind === 'answer') this.#heard(message);
+      else if (message.kind === 'answer') this.#heard(message, worker);
     });
     worker.on('error', (error) => this.#lost(worker, toOutpostError(error)));
     worker.on('exit', () => this.#lost(worker, new OutpostError('outbox-unavailable')));
@@ -169,9 +169,9 @@ export class Writer {
     return await new Promise((resolve, reject) => {
       this.#stayAwake();
       const { bytes } = job.appends;
-      const turn = writer.mail(job);
-      if (turn === undefined) writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
-      else this.#keep(bytes);
+      const mailed = writer.mail(job);
+      const turn = mailed ?? writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
+      if (mailed !== undefined) this.#keep(bytes);
       this.#inFlight.push({ turn, askedMs: this.#context.clock.monoMs(), resolve, reject });
     });
   }
@@ -197,12 +197,24 @@ export class Writer {
   /**
    * One in each turn of the loop: while answers come as fast as they are handled, the port gives the turn to nobody else.
    */
-  #heard(message: Answered): void {
+  #heard(message: Answered & InTurn, worker: Worker): void {
+    if (worker !== this.#writer?.worker) return;
     // what was answered before it may be in the mailbox, and what was answered since
     this.#collect();
+    if (message.turn !== this.#nextInTurn) {
+      // never seen; numbers told to others than those that they are of would be worse than a new thread
+      this.#lost(worker, new OutpostError('internal', 'The writer answered out of turn.'));
+      void worker.terminate();
+      return;
+    }
     this.#answers.push(message);
     this.#collect();
     if (!this.#isTurnTaken) this.#takeTurn();
+  }
+
+  /** Of the Job whose Answer is the next to come. */
+  get #nextInTurn(): number | undefined {
+    return this.#inFlight[this.#answers.length]?.turn;
   }
 
   #look(): void {
@@ -211,7 +223,7 @@ export class Writer {
 
   /** What the mailbox has, when it is its turn: answers are handled in the order of their Jobs. */
   #collect(): boolean {
-    const turn = this.#inFlight[this.#answers.length]?.turn;
+    const turn = this.#nextInTurn;
     const answer = turn === undefined ? undefined : this.#writer?.mailbox.answer(turn);
     if (answer) this.#answers.push({ answer, memory: noMemory });
     return answer !== undefined;
