@@ -32,8 +32,8 @@ export async function benchOutbox(options: OutboxBenchOptions): Promise<readonly
   const rounds = Math.max(1, Number(options.rounds));
   const wanted = options.only ?? outboxParts;
   try {
-    if (wanted.length > 1) return await inProcesses(wanted, options);
     if (options.slow === true) return [await slowDisk(folder)];
+    if (wanted.length > 1) return await inProcesses(wanted, options);
     const rows: BenchRow[] = [];
     if (wanted.includes('single')) rows.push(...(await singleAppend(folder, rounds)));
     if (wanted.includes('producers')) rows.push(...(await manyProducers(folder, rounds)));
