@@ -207,7 +207,7 @@ export function deviceTests(
     });
 
     it.each([1, 0.5])('are heard through an echo of %d of what is written', async (echo) => {
-      await using rig = openRig(driver, options, { echo: true });
+      await using rig = openRig(driver, options, { echo: true, line: { answerMs: 2_000 } });
       rig.faults = { echo };
       await ready(rig);
       for (const [name] of actions) expect(await perform(rig, name), name).toMatchObject({ status: answered(name) });
