@@ -28,12 +28,12 @@ const producers = 256;
 const warmUpAppends = 1_500;
 
 export async function benchOutbox(options: OutboxBenchOptions): Promise<readonly BenchRow[]> {
+  const wanted = options.only ?? outboxParts;
+  if (options.slow !== true && wanted.length > 1) return await inProcesses(wanted, options);
   const folder = await mkdtemp(join(options.folder ?? tmpdir(), 'outpost-bench-'));
   const rounds = Math.max(1, Number(options.rounds));
-  const wanted = options.only ?? outboxParts;
   try {
     if (options.slow === true) return [await slowDisk(folder)];
-    if (wanted.length > 1) return await inProcesses(wanted, options);
     const rows: BenchRow[] = [];
     if (wanted.includes('single')) rows.push(...(await singleAppend(folder, rounds)));
     if (wanted.includes('producers')) rows.push(...(await manyProducers(folder, rounds)));
