@@ -312,6 +312,7 @@ export class Store {
       this.#given += rows.reduce((sum, { bytes }) => sum + bytes, 0);
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      this.#rows.forget();
       this.#slots.restore();
       throw thrown;
     }
