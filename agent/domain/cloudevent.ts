@@ -43,16 +43,35 @@ export const encodeHead = (epoch: string, lane: Lane): string =>
   `{"specversion":"1.0","id":"e-${epoch.slice(0, 8)}-${lane}-`;
 
 export function encodeEvent(event: Event, origin: Origin, clock: ClockQuality): EncodedEvent {
-  const time = isoTime(event.wallMs);
+  const { toTime, toSeq, toMono, toData } = encodeAttributes(event, origin, clock);
   return {
-    middle:
-      `","source":${sourceOf(origin.device)},"type":"${eventType(event)}","time":"${time}",` +
-      `"subject":${JSON.stringify(event.subject)},"datacontenttype":"application/json",` +
-      `"epoch":"${origin.epoch}","lane":"${event.lane}","seq":"`,
-    tail: `","boot":"${origin.boot}","monoms":"${Math.max(0, Math.round(event.monoMs))}","clock":"${clock}","data":`,
-    data: JSON.stringify(event.data),
+    middle: toTime + isoTime(event.wallMs) + toSeq,
+    tail: toMono + shownMonoMs(event.monoMs) + toData,
+    data: encodeData(event),
   };
 }
+
+/** Context attributes that events of one kind, lane and subject share; what lies between them differs with each event. */
+export interface AttributePieces {
+  /** From the first number to the time. */
+  readonly toTime: string;
+  /** From the time to the second number. */
+  readonly toSeq: string;
+  /** From there to the monotonic time. */
+  readonly toMono: string;
+  readonly toData: string;
+}
+
+export const encodeAttributes = (event: Event, origin: Origin, clock: ClockQuality): AttributePieces => ({
+  toTime: `","source":${sourceOf(origin.device)},"type":"${eventType(event)}","time":"`,
+  toSeq:
+    `","subject":${JSON.stringify(event.subject)},"datacontenttype":"application/json",` +
+    `"epoch":"${origin.epoch}","lane":"${event.lane}","seq":"`,
+  toMono: `","boot":"${origin.boot}","monoms":"`,
+  toData: `","clock":"${clock}","data":`,
+});
+
+export const encodeData = ({ data }: Event): string => JSON.stringify(data);
 
 /** The whole JSON object. */
 export const spliceSequence = (head: string, { middle, tail, data }: EncodedEvent, seq: bigint | number): string =>
@@ -66,10 +85,15 @@ function sourceOf(device: string): string {
 
 let quoted = { device: '', text: '"/outpost/"' };
 
-/** RFC 3339; a clock beyond what a date can hold is shown as its nearest end, never an exception. */
-function isoTime(wallMs: number): string {
-  const last = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-  const ms = Math.trunc(Math.min(last, Math.max(0, Number.isFinite(wallMs) ? wallMs : 0)));
+const lastMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A clock beyond what a date can hold is shown as its nearest end, never an exception. */
+export const shownMs = (wallMs: number): number =>
+  Math.trunc(Math.min(lastMs, Math.max(0, Number.isFinite(wallMs) ? wallMs : 0)));
+
+/** RFC 3339, with three digits of the second. */
+export function isoTime(wallMs: number): string {
+  const ms = shownMs(wallMs);
   const second = Math.floor(ms / 1_000);
   if (second !== shown.second) shown = { second, text: new Date(second * 1_000).toISOString().slice(0, -4) };
   return `${shown.text}${String(ms % 1_000).padStart(3, '0')}Z`;
@@ -77,3 +101,6 @@ function isoTime(wallMs: number): string {
 
 /** The second that was asked for last, as far as its point: most events share it. */
 let shown = { second: 0, text: '1970-01-01T00:00:00.' };
+
+/** As the envelope tells it: whole milliseconds. */
+export const shownMonoMs = (monoMs: number): number => Math.max(0, Math.round(monoMs));

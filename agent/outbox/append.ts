@@ -5,10 +5,18 @@
  *   offsets: where each begins, where its second number begins, …, the end
  */
 import { OutpostError } from '#agent/core/errors.ts';
-import { encodeEvent, encodeHead, type Origin, spliceSequence } from '#agent/domain/cloudevent.ts';
+import {
+  encodeData,
+  encodedEnd,
+  encodeEvent,
+  encodeHead,
+  type Origin,
+  spliceSequence,
+} from '#agent/domain/cloudevent.ts';
 import type { ClockQuality, Envelope } from '#agent/domain/envelope.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
+import { type Attributes, mostBytesAUnit } from './attributes.ts';
 import type { JobNumbers } from './expected-numbers.ts';
 import type { Appends, JobMemory } from './protocol.ts';
 
@@ -16,8 +24,6 @@ import type { Appends, JobMemory } from './protocol.ts';
 export const maxEventBytes = 120_000;
 
 const leastBytes = 4_096;
-/** UTF-8 of one UTF-16 unit. */
-const mostBytesAUnit = 3;
 
 /** The appends of one Job. Filled once: its memory goes with it. */
 export class JobAppends {
@@ -28,11 +34,13 @@ export class JobAppends {
   readonly #offsets: number[] = [0];
   readonly #seqs: number[] = [];
   readonly #numbers: JobNumbers;
+  readonly #attributes: Attributes;
   #bytes: Buffer<ArrayBuffer>;
 
   /** @param memory of an earlier Job, to be written over */
-  constructor(memory: JobMemory, numbers: JobNumbers) {
+  constructor(memory: JobMemory, numbers: JobNumbers, attributes: Attributes) {
     this.#numbers = numbers;
+    this.#attributes = attributes;
     this.#bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
   }
 
@@ -62,21 +70,22 @@ export class JobAppends {
   }
 
   #encode(event: Event, origin: Origin, clock: ClockQuality): void {
-    const encoded = encodeEvent(event, origin, clock);
-    const head = headOf(origin.epoch, event.lane);
+    const data = encodeData(event);
     const seq = this.#numbers.next(event.lane);
-    const text = spliceSequence(head, encoded, seq);
+    const attributes = this.#attributes.of(event, origin, clock, seq);
     const begin = this.#end;
-    this.#makeRoom(begin + mostBytesAUnit * text.length);
-    const end = begin + this.#bytes.write(text, begin, 'utf8');
-    const digits = String(seq).length;
-    const second = begin + head.length + digits + Buffer.byteLength(encoded.middle);
-    const bytes = end - begin - head.length - 2 * digits;
+    const dataAt = begin + attributes.bytes.length;
+    this.#makeRoom(dataAt + mostBytesAUnit * data.length + encodedEnd.length);
+    this.#bytes.set(attributes.bytes, begin);
+    const dataEnd = dataAt + this.#bytes.write(data, dataAt, 'utf8');
+    this.#bytes[dataEnd] = closing;
+    const end = dataEnd + encodedEnd.length;
+    const bytes = end - begin - attributes.storeBytes;
     if (bytes > maxEventBytes) {
       const { kind } = event;
       throw new OutpostError('event-too-large', undefined, { context: { kind, bytes, maxEventBytes } });
     }
-    this.#offsets.push(second, end);
+    this.#offsets.push(begin + attributes.second, end);
     this.#seqs.push(seq);
     this.#lanes.push(lanes.indexOf(event.lane));
     this.#monoMs.push(event.monoMs);
@@ -96,13 +105,7 @@ export class JobAppends {
   }
 }
 
-/** ASCII; of the epoch that was asked for last. */
-function headOf(epoch: string, lane: Lane): string {
-  if (epoch !== heads.epoch) heads = { epoch, of: new Map(lanes.map((each) => [each, encodeHead(epoch, each)])) };
-  return heads.of.get(lane) ?? '';
-}
-
-let heads: { readonly epoch: string; readonly of: ReadonlyMap<Lane, string> } = { epoch: '', of: new Map() };
+const [closing = 0] = Buffer.from(encodedEnd);
 
 /** What was stored; the bytes are made only for those who ask. */
 export class StoredEnvelope implements Envelope {

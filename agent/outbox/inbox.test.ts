@@ -1,6 +1,7 @@
 /** Jobs that are handled in another order than they were told in get each other's numbers. */
 import { expect, it } from 'vitest';
 import { JobAppends } from './append.ts';
+import { Attributes } from './attributes.ts';
 import { ExpectedNumbers } from './expected-numbers.ts';
 import { Inbox } from './inbox.ts';
 import { Mailbox, newMailboxMemory } from './mailbox.ts';
@@ -9,7 +10,7 @@ import { range } from './test-rig.ts';
 
 const jobAt = (monoMs: number): Job => ({
   now: { wallMs: 0, monoMs, clock: 'synced' },
-  appends: new JobAppends(new Uint8Array(0), new ExpectedNumbers().forJob([], '')).layout,
+  appends: new JobAppends(new Uint8Array(0), new ExpectedNumbers().forJob([], ''), new Attributes()).layout,
   acks: [],
   peeks: [],
 });

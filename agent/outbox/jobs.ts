@@ -10,6 +10,7 @@ import type { Lane } from '#agent/domain/lane.ts';
 import { foldAcks, resolveAcks, resolveAppends, resolvePeeks } from './answers.ts';
 import { JobAppends } from './append.ts';
 import { type Append, Backlog, type Waiting } from './backlog.ts';
+import { Attributes } from './attributes.ts';
 import { ExpectedNumbers } from './expected-numbers.ts';
 import type { FreshAlarms } from './fresh-alarms.ts';
 import {
@@ -53,6 +54,7 @@ export class Jobs {
   readonly #context: JobsContext;
   readonly #backlog = new Backlog();
   readonly #numbers = new ExpectedNumbers();
+  readonly #attributes = new Attributes();
   #acks: Waiting<AckRequest, void>[] = [];
   #peeks: Waiting<PeekRequest, readonly PeekedBatch[]>[] = [];
   /** Jobs in flight, at most two that overlap. */
@@ -96,7 +98,7 @@ export class Jobs {
   /** A Job that writes and reads nothing: its Answer tells the state of the lanes. */
   async ask(): Promise<void> {
     const { writer, now } = this.#context;
-    const { layout } = new JobAppends(noMemory, this.#numbers.forJob([], ''));
+    const { layout } = new JobAppends(noMemory, this.#numbers.forJob([], ''), this.#attributes);
     this.#take(await writer.run({ now: now(), appends: layout, acks: [], peeks: [] }));
   }
 
@@ -172,7 +174,7 @@ export class Jobs {
     const { writer, fresh, now, slots, onAppended } = this.#context;
     const origin = this.#context.origin();
     const numbers = this.#numbers.forJob(slots(), origin.epoch);
-    const layout = new JobAppends(taken.length > 0 ? writer.memory() : noMemory, numbers);
+    const layout = new JobAppends(taken.length > 0 ? writer.memory() : noMemory, numbers, this.#attributes);
     const appends = taken.filter((append) => encode(append, origin, layout));
     const events = appends.reduce((sum, { request }) => sum + request.length, 0);
     this.#writtenEvents += events;
