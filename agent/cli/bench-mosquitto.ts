@@ -67,10 +67,19 @@ export class Broker implements AsyncDisposable {
   }
 }
 
+/** For each message a dot and a newline: the texts themselves would pass through the process that is measured. */
+const printed = '.';
+const printedBytes = printed.length + 1;
+
 /** mosquitto_sub: a broker without a subscriber would have nothing to do. */
 export class Subscriber implements AsyncDisposable {
   readonly #child: ChildProcess;
-  bytes = 0;
+  #bytes = 0;
+
+  /** That came so far. */
+  get messages(): number {
+    return Math.floor(this.#bytes / printedBytes);
+  }
 
   get isThere(): boolean {
     return this.#child.exitCode === null;
@@ -79,7 +88,7 @@ export class Subscriber implements AsyncDisposable {
   private constructor(child: ChildProcess) {
     this.#child = child;
     child.stdout?.on('data', (part: Buffer) => {
-      this.bytes += part.length;
+      this.#bytes += part.length;
     });
   }
 
@@ -92,7 +101,7 @@ export class Subscriber implements AsyncDisposable {
       '--key',
       join(folder, 'client.key'),
     ];
-    const options = ['-h', 'localhost', '-p', String(port), '-t', '#', '-q', '1', ...(isTls ? tls : [])];
+    const options = ['-h', 'localhost', '-p', String(port), '-t', '#', '-q', '1', '-F', printed, ...(isTls ? tls : [])];
     const child = spawn('mosquitto_sub', options, { stdio: ['ignore', 'pipe', 'ignore'] });
     const subscriber = new Subscriber(child);
     await systemClock.sleep(500);

@@ -105,17 +105,17 @@ async function bridgeRate(folder: string, events: number): Promise<number> {
     await Promise.all(Array.from({ length: 500 }, async () => await line.publish('bench', payload)));
   }
   await line.end();
-  const before = subscriber.bytes;
+  const before = subscriber.messages;
   broker.resume();
-  while (subscriber.bytes === before) await systemClock.sleep(pollMs);
-  const [begin, from] = [systemClock.monoMs(), subscriber.bytes];
+  while (subscriber.messages === before) await systemClock.sleep(pollMs);
+  const [begin, from] = [systemClock.monoMs(), subscriber.messages];
   // what a bridge gives up itself never comes: the end is when nothing more does
   let [last, lastAt] = [from, begin];
   while (systemClock.monoMs() - lastAt < 2_000) {
-    if (subscriber.bytes > last) [last, lastAt] = [subscriber.bytes, systemClock.monoMs()];
+    if (subscriber.messages > last) [last, lastAt] = [subscriber.messages, systemClock.monoMs()];
     await systemClock.sleep(pollMs);
   }
-  return (((last - from) / (payload.length + 1)) * 1_000) / Math.max(1, lastAt - begin);
+  return ((last - from) * 1_000) / Math.max(1, lastAt - begin);
 }
 
 const tlsLines = (folder: string): string[] => [
