@@ -7,8 +7,8 @@
 import type { Lane } from '#agent/domain/lane.ts';
 import type { PeekedBatch, PeekRequest } from './protocol.ts';
 
-/** Batches kept for a lane: with 64 KB each, half a megabyte. */
-const most = 8;
+/** Batches kept for a lane. Reading them is one piece of work, and an alarm that comes meanwhile waits for all of it. */
+const most = 4;
 
 type Ask = Omit<PeekRequest, 'count'>;
 
