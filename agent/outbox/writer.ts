@@ -61,6 +61,8 @@ export class Writer {
   readonly #ending = new AbortController();
   #waiting: WaitingWriter | undefined;
   #writer: WaitingWriter | undefined;
+  /** One that has not said yet whether it could open the store. */
+  #opening: WaitingWriter | undefined;
   #inFlight: InFlight[] = [];
   readonly #spare: JobMemory[] = [];
   readonly #answers: Answered[] = [];
@@ -118,7 +120,17 @@ export class Writer {
     };
     const writer = this.#waiting ?? new WaitingWriter();
     this.#waiting = undefined;
-    const opened = await writer.open(options);
+    this.#opening = writer;
+    try {
+      this.#begin(writer, await writer.open(options));
+    } finally {
+      this.#opening = undefined;
+    }
+  }
+
+  #begin(writer: WaitingWriter, opened: Opened): void {
+    // closed meanwhile: it has been told to end
+    if (this.#ending.signal.aborted) throw new OutpostError('outbox-closed');
     const { worker } = writer;
     this.#suspect = false;
     this.#confirmed = undefined;
@@ -182,7 +194,7 @@ export class Writer {
 
   async close(): Promise<void> {
     this.#ending.abort();
-    const writer = this.#writer;
+    const writer = this.#writer ?? this.#opening;
     this.#writer = undefined;
     if (!writer) return;
     const { worker } = writer;
@@ -283,6 +295,7 @@ export class Writer {
         log.info('The store is open again.');
         return;
       } catch (thrown) {
+        if (signal.aborted) return;
         const error = toOutpostError(thrown);
         log.error('The store cannot be opened; it is tried again.', { error });
         events.down(error);
