@@ -126,11 +126,6 @@ export class Mailbox {
     return { now: { wallMs, monoMs, clock: clocks[clock] ?? 'unsynced' }, appends, acks: [], peeks: [] };
   }
 
-  /** Writer: a Job is there, whose turn it may not be yet. */
-  get hasJob(): boolean {
-    return Atomics.load(this.#words, stateAt) === job;
-  }
-
   /**
    * Writer: the Answer to what it took.
    *

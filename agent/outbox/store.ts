@@ -146,15 +146,10 @@ export class Store {
     this.#db.pragma(`max_page_count = ${Number(this.#db.pragma('page_count', { simple: true }))}`);
   }
 
-  /**
-   * Between two Jobs, when the one before was answered.
-   *
-   * @param isAwaited a small Job waits, perhaps an alarm: the log may grow to twice its length before it is moved
-   */
-  tend(monoMs: number, isAwaited: boolean): void {
-    const share = isAwaited ? 2 : 1;
+  /** Between two Jobs, when the one before was answered: nobody waits for it. */
+  tend(monoMs: number): void {
     const pages = this.#commits * this.#pagesACommit;
-    if (this.#commits >= share * commitsACheckpoint || pages >= share * pagesACheckpoint) this.#checkpoint();
+    if (this.#commits >= commitsACheckpoint || pages >= pagesACheckpoint) this.#checkpoint();
     this.restoreReserve(monoMs);
   }
 

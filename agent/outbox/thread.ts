@@ -64,7 +64,7 @@ function handle(received: Received, store: Store, { say, mailbox, path }: Surrou
     say({ kind: 'answer', turn, answer: told, memory });
   }
   if (answer.broken) return false;
-  store.tend(job.now.monoMs, mailbox.hasJob);
+  store.tend(job.now.monoMs);
   return true;
 }
 
