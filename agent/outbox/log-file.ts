@@ -105,6 +105,7 @@ export function mendLog(database: string): void {
   for (let index = 0; index <= last; index += 1) {
     const at = headerBytes + index * frameBytes;
     log.write(salts, at + 8, 'hex');
+    if (log.readUInt32BE(at) === 1) mendHead(log.subarray(at + frameHeadBytes, at + frameBytes));
     sum = checksum(log, at + frameHeadBytes, pageBytes, checksum(log, at, 8, sum));
     writeSum(log, at + 16, sum);
   }
@@ -112,6 +113,33 @@ export function mendLog(database: string): void {
   try {
     writeSync(file, log, 0, log.length, 0);
     ftruncateSync(file, headerBytes + (last + 1) * frameBytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** What each of our databases begins with: SQLite's file format 1.3, sections 1.3.1 to 1.3.13; without it nothing is read. */
+function mendHead(page: Buffer): void {
+  page.write('SQLite format 3\0', 0, 'latin1');
+  page.writeUInt16BE(pageBytes, 16);
+  // write-ahead log, to write and to read; nothing reserved; fractions that are always these
+  page.set([2, 2, 0, 64, 32, 32], 18);
+  // schema format 4, no vacuum, UTF-8
+  page.writeUInt32BE(4, 44);
+  page.writeUInt32BE(0, 52);
+  page.writeUInt32BE(1, 56);
+  page.writeUInt32BE(0, 64);
+}
+
+/** The same in the database file, if it still says that it is ours. */
+export function mendDatabaseHead(database: string): void {
+  const file = openSync(database, 'r+');
+  try {
+    const head = Buffer.alloc(100);
+    const isWhole = readSync(file, head, 0, head.length, 0) === head.length;
+    if (!isWhole || head.toString('latin1', 68, 72) !== 'OUTP') return;
+    mendHead(head);
+    writeSync(file, head, 0, head.length, 0);
   } finally {
     closeSync(file);
   }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
 import { isCorrupt, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
 import { type HeldStore, isThere, lockStore } from './lock.ts';
-import { commitsBeyondRecovery, cutLog, mendLog, stretchLog } from './log-file.ts';
+import { commitsBeyondRecovery, cutLog, mendDatabaseHead, mendLog, stretchLog } from './log-file.ts';
 import type { Opened, WriterOptions } from './protocol.ts';
 import { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
@@ -128,6 +128,7 @@ function openChecked(file: string, options: WriterOptions, isSameBoot: boolean):
   const beyond = commitsBeyondRecovery(file);
   if (beyond > 1 || (beyond === 1 && isSameBoot)) {
     const keptAside = keepAside(file, options.now.wallMs);
+    mendDatabaseHead(keptAside);
     mendLog(keptAside);
     return { db: openStoreFile(file), keptAside, isCutShort: false };
   }
@@ -139,6 +140,7 @@ function openChecked(file: string, options: WriterOptions, isSameBoot: boolean):
     if (thrown instanceof OutpostError || !isDamage(thrown)) throw thrown;
   }
   const keptAside = keepAside(file, options.now.wallMs);
+  mendDatabaseHead(keptAside);
   return { db: openStoreFile(file), keptAside, isCutShort: false };
 }
 
