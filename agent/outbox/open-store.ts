@@ -128,7 +128,6 @@ function openChecked(file: string, options: WriterOptions, isSameBoot: boolean):
   const beyond = commitsBeyondRecovery(file);
   if (beyond > 1 || (beyond === 1 && isSameBoot)) {
     const keptAside = keepAside(file, options.now.wallMs);
-    mendDatabaseHead(keptAside);
     mendLog(keptAside);
     return { db: openStoreFile(file), keptAside, isCutShort: false };
   }
@@ -140,7 +139,6 @@ function openChecked(file: string, options: WriterOptions, isSameBoot: boolean):
     if (thrown instanceof OutpostError || !isDamage(thrown)) throw thrown;
   }
   const keptAside = keepAside(file, options.now.wallMs);
-  mendDatabaseHead(keptAside);
   return { db: openStoreFile(file), keptAside, isCutShort: false };
 }
 
@@ -170,6 +168,7 @@ const areLanesSound = (db: Sqlite): boolean =>
     .all()
     .every((row) => agrees(row.sum, () => laneSum(row)));
 
+/** Under a name of its own, and so that it can be read. */
 function keepAside(file: string, wallMs: number): string {
   const stamp = new Date(Math.max(0, wallMs)).toISOString().replace(/[-:]|\.\d+/g, '');
   let aside = file.replace(/\.db$/, `.damaged-${stamp}.db`);
@@ -177,5 +176,6 @@ function keepAside(file: string, wallMs: number): string {
   renameSync(file, aside);
   if (existsSync(`${file}-wal`)) renameSync(`${file}-wal`, `${aside}-wal`);
   rmSync(`${file}-shm`, { force: true });
+  mendDatabaseHead(aside);
   return aside;
 }
