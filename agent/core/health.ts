@@ -71,9 +71,9 @@ export const healthCodes = {
     text: 'Events are given up in the declared order, or refused. Restore the line, or raise outbox.maxSize.',
   },
   'outbox-lost': {
-    title: 'A damaged store was kept aside',
+    title: 'The store was damaged, or is gone',
     severity: 'critical',
-    text: 'What could be read was taken over. Check the disk’s health; the old file lies beside the new one.',
+    text: 'What could be read was taken over, and the rest declared. Check the disk’s health; a damaged store is kept beside the new one.',
   },
   'ack-refused': {
     title: 'An acknowledgement of the consumer is refused',

@@ -290,7 +290,7 @@ async function flip(path: string, times: number): Promise<string> {
     await handle.close();
     where.push(`${names[file]}@${at}`);
   }
-  return where.slice(0, 4).join(' ');
+  return where.join(' ');
 }
 
 export const storeFaults: readonly Fault[] = [

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, truncate, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -251,6 +251,41 @@ describeWith('a disk that is full (tmpfs)', [needsMount], () => {
       );
       expect([...known.event].filter((seq) => !there.has(seq) && !declared.includes(seq))).toEqual([]);
       expect([...there, ...declared].toSorted((a, b) => a - b)).toEqual(range(1, again.state.event.lastSeq));
+    } finally {
+      spawnSync('umount', [disk]);
+    }
+  });
+});
+
+describeWith('a damaged store on a disk without room for another', [needsMount], () => {
+  it('gives up the lower lanes, in their order, says so, and goes on', async () => {
+    const disk = join(folder, 'disk');
+    await mkdir(disk);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]).status).toBe(0);
+    try {
+      const epoch = await (async () => {
+        await using outbox = await openTestOutbox(disk, { maxSizeBytes: 32 * 1024 * 1024 });
+        for (const n of range(1, 40)) {
+          await outbox.append([testEvent('alarm', n, 4_000), testEvent('event', n, 4_000)]);
+          await outbox.append(range(1, 50).map((m) => testEvent('telemetry', m, 4_000)));
+        }
+        return outbox.epoch;
+      })();
+      const store = await readFile(join(disk, 'outbox.db'));
+      // the page of the counters
+      store.writeUInt8(0xff, 2 * 8_192 + 3);
+      await writeFile(join(disk, 'outbox.db'), store);
+      await using outbox = await openTestOutbox(disk, { maxSizeBytes: 32 * 1024 * 1024 });
+      for (const lane of ['alarm', 'event'] as const) {
+        const events = await waiting(outbox, lane);
+        expect(numbers(events)).toEqual(range(1, 40));
+        expect(events.every((event) => event.epoch === epoch)).toBe(true);
+      }
+      expect(await waiting(outbox, 'telemetry')).toEqual([]);
+      expect((await waiting(outbox, 'audit')).map(({ data }) => data)).toMatchObject([
+        { epoch, lane: 'telemetry', first: '1', last: '2000', count: 2_000, reason: 'disk-full' },
+      ]);
+      await outbox.append([testEvent('alarm', 41)]);
     } finally {
       spawnSync('umount', [disk]);
     }

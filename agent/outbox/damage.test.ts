@@ -4,8 +4,10 @@ import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSqlite } from '#agent/core/sqlite.ts';
-import { commitsBeyondRecovery, confirmedLog, cutLog, mendLog } from './log-file.ts';
+import { systemClock } from '#agent/core/clock.ts';
+import { Health } from '#agent/core/health.ts';
+import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
+import { confirmedLog, cutLog, foreseeRecovery } from './log-file.ts';
 import { agrees, laneSum, rowSum } from './sums.ts';
 import { numbers, openTestOutbox, range, testEvent, waiting } from './test-rig.ts';
 
@@ -41,8 +43,9 @@ async function flip(file: string, at: number): Promise<void> {
 
 describe('the log', () => {
   it('is whole after a kill', async () => {
-    expect(commitsBeyondRecovery(join(await killed(), 'outbox.db'))).toBe(0);
-    expect(commitsBeyondRecovery(join(folder, 'nothing.db'))).toBe(0);
+    const database = join(await killed(), 'outbox.db');
+    expect(foreseeRecovery(database)).toEqual({ end: confirmedLog(database), commitsBeyond: 0 });
+    expect(foreseeRecovery(join(folder, 'nothing.db'))).toBeUndefined();
   });
 
   it.each([
@@ -53,7 +56,7 @@ describe('the log', () => {
     const path = await killed();
     const database = join(path, 'outbox.db');
     await flip(`${database}-wal`, at);
-    expect(commitsBeyondRecovery(database)).toBeGreaterThan(1);
+    expect(foreseeRecovery(database)?.commitsBeyond).toBeGreaterThan(1);
     await using outbox = await openTestOutbox(path);
     const events = await waiting(outbox, 'event');
     const declared = (await waiting(outbox, 'audit')).flatMap(({ data }) =>
@@ -83,14 +86,38 @@ describe('the log', () => {
     expect(readdirSync(path).filter((name) => name.includes('damaged'))).toEqual([]);
   });
 
-  it('mended is read by SQLite to its end', async () => {
-    const database = join(await killed(), 'outbox.db');
-    await flip(`${database}-wal`, 32 + 3 * frameBytes + 4_000);
-    mendLog(database);
-    expect(commitsBeyondRecovery(database)).toBe(0);
-    const db = openSqlite(database, { busyMs: 0 });
-    expect(db.prepare("SELECT last_seq FROM lane WHERE lane = 'event'").pluck().get()).toBe(commits);
-    db.close();
+  it('that was torn by a power cut, and written on, is whole after a kill', async () => {
+    const [path, database] = [join(folder, 'killed'), join(folder, 'killed', 'outbox.db')];
+    {
+      await using outbox = await openTestOutbox(join(folder, 'live'));
+      await outbox.append([testEvent('event', 1)]);
+      const begun = confirmedLog(join(folder, 'live', 'outbox.db'))?.bytes ?? 0;
+      await outbox.append(range(2, 200).map((n) => testEvent('event', n, 900)));
+      cpSync(join(folder, 'live'), path, { recursive: true });
+      // the first frame of the last commit: the others lie behind whatever is written next
+      await flip(`${database}-wal`, begun + 100);
+    }
+    await rm(join(path, 'outbox.pid'));
+    const again = join(folder, 'again');
+    await using outbox = await openTestOutbox(path);
+    await outbox.append([testEvent('event', 1)]);
+    cpSync(path, again, { recursive: true });
+    await using reopened = await openTestOutbox(again);
+    expect(reopened.epoch).toBe(outbox.epoch);
+    expect(numbers(await waiting(reopened, 'event')).at(-1)).toBe(1);
+    expect(readdirSync(again).filter((name) => name.includes('damaged'))).toEqual([]);
+  });
+
+  it('whose last commit is damaged beside who held the store is not taken for a power cut', async () => {
+    const path = await killed();
+    const end = confirmedLog(join(path, 'outbox.db'))?.bytes ?? 0;
+    await flip(join(path, 'outbox.db-wal'), end - 100);
+    await flip(join(path, 'outbox.pid'), (await stat(join(path, 'outbox.pid'))).size - 14);
+    await using outbox = await openTestOutbox(path);
+    const declared = (await waiting(outbox, 'audit')).flatMap(({ data }) =>
+      range(Number(data['first']), Number(data['last'])),
+    );
+    expect([...numbers(await waiting(outbox, 'event')), ...declared]).toEqual(range(1, commits));
   });
 
   it('is cut back to what was confirmed, and only when it is the same log', async () => {
@@ -179,6 +206,56 @@ it('a counter that went back begins a new epoch: no number is given twice', asyn
   const [fresh] = await outbox.append([testEvent('event', 6)]);
   expect([outbox.epoch === epoch, fresh?.seq]).toEqual([false, 1n]);
   expect(numbers(await waiting(outbox, 'event'))).toEqual([...range(1, 5), 1]);
+});
+
+describe('what says how to read the store', () => {
+  it.each([
+    ['its version', [0, 3, 2 ** 31], (db: Sqlite, version: number) => db.pragma(`user_version = ${version}`)],
+    [
+      'a column',
+      ['depth', 'declared_seq', 'mono_ms'],
+      (db: Sqlite, column: string) => {
+        db.unsafeMode(true);
+        db.pragma('writable_schema = ON');
+        db.prepare('UPDATE sqlite_master SET sql = replace(sql, ?, ?)').run(column, `x${column.slice(1)}`);
+      },
+    ],
+  ] as [string, (number | string)[], (db: Sqlite, value: never) => void][])(
+    'is damaged (%s): nothing is lost, and it is not taken for a store of a version to come',
+    async (_what, values, damage) => {
+      for (const [index, value] of values.entries()) {
+        const path = join(folder, `store-${index}`);
+        {
+          await using outbox = await openTestOutbox(path);
+          await outbox.append(range(1, 9).map((n) => testEvent('event', n)));
+        }
+        const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+        damage(db, value as never);
+        db.close();
+        await using outbox = await openTestOutbox(path);
+        expect(numbers(await waiting(outbox, 'event')), String(value)).toEqual(range(1, 9));
+        expect(await waiting(outbox, 'audit'), String(value)).toEqual([]);
+      }
+    },
+  );
+});
+
+it.each([
+  ['missing', async (file: string) => await rm(file)],
+  ['empty', async (file: string) => await writeFile(file, '')],
+])('a store whose file is %s is said to be gone', async (_title, damage) => {
+  const path = join(folder, 'store');
+  const conditions = async (): Promise<string[]> => {
+    const health = new Health(systemClock);
+    await using outbox = await openTestOutbox(path, { health });
+    await outbox.append([testEvent('event', 1)]);
+    return health.entries().map(({ code }) => code);
+  };
+  expect(await conditions()).toEqual([]);
+  expect(await conditions()).toEqual([]);
+  await damage(join(path, 'outbox.db'));
+  expect(await conditions()).toEqual(['outbox-lost']);
+  expect(await conditions()).toEqual([]);
 });
 
 it('a lock file that is no lock keeps nobody out', async () => {

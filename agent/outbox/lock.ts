@@ -4,13 +4,14 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { OutpostError } from '#agent/core/errors.ts';
 import { isCorrupt, type Sqlite, openSqlite, sqliteCode } from '#agent/core/sqlite.ts';
 
 export interface HeldStore {
   readonly handle: Sqlite;
-  /** The boot in which it was held before, as far as the disk knows; undefined: never, or a power cut came between. */
-  readonly bootBefore: string | undefined;
+  /** A power cut may have come since it was held before: the disk knows of another boot, or of none. */
+  readonly isOtherBoot: boolean;
 }
 
 /** A store was made in this folder. */
@@ -37,10 +38,10 @@ function hold(file: string, holder: string, bootId: string): HeldStore {
   const lock = openSqlite(file, { busyMs: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
-    const bootBefore = holderLine(holder, 1);
+    const isOtherBoot = wasOtherBoot(read(holder), bootId);
     // Not synced: after a power cut it is to be as old as the disk.
-    writeFileSync(holder, `${process.pid}\n${bootId}\n`);
-    return { handle: lock, bootBefore };
+    writeFileSync(holder, `${process.pid}\n${bootLine(bootId)}\n`);
+    return { handle: lock, isOtherBoot };
   } catch (thrown) {
     lock.close();
     throw thrown;
@@ -49,16 +50,26 @@ function hold(file: string, holder: string, bootId: string): HeldStore {
 
 function refused(thrown: unknown, folder: string, holder: string): unknown {
   if (!sqliteCode(thrown).startsWith('SQLITE_BUSY')) return thrown;
-  const pid = Number.parseInt(holderLine(holder, 0) ?? '', 10) || 'unknown';
+  const pid = Number.parseInt(read(holder) ?? '', 10) || 'unknown';
   return new OutpostError('outbox-locked', `The store in ${folder} is held by process ${pid}.`, {
     context: { path: folder, pid },
     cause: thrown,
   });
 }
 
-function holderLine(path: string, line: number): string | undefined {
+/** With a checksum: a flipped bit in it must not pass for a power cut. */
+const bootLine = (bootId: string): string => `${bootId} ${crc32(bootId)}`;
+
+/** @param text of the file; damaged it tells nothing, and least is lost where no power cut is taken for granted */
+function wasOtherBoot(text: string | undefined, bootId: string): boolean {
+  if (!text) return true;
+  const line = text.split('\n')[1] ?? '';
+  return line !== bootLine(bootId) && line === bootLine(line.split(' ')[0] ?? '');
+}
+
+function read(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8').split('\n')[line];
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined;
   }

@@ -82,67 +82,41 @@ export function stretchLog(database: string, frames: number): void {
   }
 }
 
-/** @returns commits that lie behind the place where recovery will end */
-export function commitsBeyondRecovery(database: string): number {
-  const log = readLog(database);
-  if (!log) return 0;
-  const { frames, sound } = walk(log);
-  return frames.slice(sound).filter(({ isOurs, isCommit }) => isOurs && isCommit).length;
+export interface Recovery {
+  /** Where SQLite's recovery will end: behind the last commit that is whole up to there. */
+  readonly end: ConfirmedLog;
+  /** How many lie behind it. */
+  readonly commitsBeyond: number;
 }
 
-/** Makes every checksum fit, so that SQLite reads all of it; what is damaged then shows in its rows. */
-export function mendLog(database: string): void {
+/** @returns undefined when there is no log, or nothing in it */
+export function foreseeRecovery(database: string): Recovery | undefined {
   const log = readLog(database);
-  if (!log) return;
-  const { frames, salts } = walk(log);
+  if (!log) return undefined;
+  const { frames, sound, salts } = walk(log);
+  const committed = frames.slice(0, sound).findLastIndex(({ isCommit }) => isCommit) + 1;
+  return {
+    end: { bytes: headerBytes + committed * frameBytes, salts },
+    commitsBeyond: frames.slice(sound).filter(({ isOurs, isCommit }) => isOurs && isCommit).length,
+  };
+}
+
+export interface LogFrame {
+  /** May be wrong where a bit of the frame's head is. */
+  readonly page: number;
+  readonly bytes: Buffer;
+}
+
+/** Everything up to the last commit, damaged or not. */
+export function logFrames(database: string): LogFrame[] {
+  const log = readLog(database);
+  if (!log) return [];
+  const { frames } = walk(log);
   const last = frames.findLastIndex(({ isOurs, isCommit }) => isOurs && isCommit);
-  log.writeUInt32BE(magic, 0);
-  log.writeUInt32BE(version, 4);
-  log.writeUInt32BE(pageBytes, 8);
-  log.write(salts, 16, 'hex');
-  let sum = checksum(log, 0, 24, zero);
-  writeSum(log, 24, sum);
-  for (let index = 0; index <= last; index += 1) {
+  return frames.slice(0, last + 1).map((_frame, index) => {
     const at = headerBytes + index * frameBytes;
-    log.write(salts, at + 8, 'hex');
-    if (log.readUInt32BE(at) === 1) mendHead(log.subarray(at + frameHeadBytes, at + frameBytes));
-    sum = checksum(log, at + frameHeadBytes, pageBytes, checksum(log, at, 8, sum));
-    writeSum(log, at + 16, sum);
-  }
-  const file = openSync(`${database}-wal`, 'r+');
-  try {
-    writeSync(file, log, 0, log.length, 0);
-    ftruncateSync(file, headerBytes + (last + 1) * frameBytes);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** What each of our databases begins with: SQLite's file format 1.3, sections 1.3.1 to 1.3.13; without it nothing is read. */
-function mendHead(page: Buffer): void {
-  page.write('SQLite format 3\0', 0, 'latin1');
-  page.writeUInt16BE(pageBytes, 16);
-  // write-ahead log, to write and to read; nothing reserved; fractions that are always these
-  page.set([2, 2, 0, 64, 32, 32], 18);
-  // schema format 4, no vacuum, UTF-8
-  page.writeUInt32BE(4, 44);
-  page.writeUInt32BE(0, 52);
-  page.writeUInt32BE(1, 56);
-  page.writeUInt32BE(0, 64);
-}
-
-/** The same in the database file, if it still says that it is ours. */
-export function mendDatabaseHead(database: string): void {
-  const file = openSync(database, 'r+');
-  try {
-    const head = Buffer.alloc(100);
-    const isWhole = readSync(file, head, 0, head.length, 0) === head.length;
-    if (!isWhole || head.toString('latin1', 68, 72) !== 'OUTP') return;
-    mendHead(head);
-    writeSync(file, head, 0, head.length, 0);
-  } finally {
-    closeSync(file);
-  }
+    return { page: log.readUInt32BE(at), bytes: log.subarray(at + frameHeadBytes, at + frameBytes) };
+  });
 }
 
 type Sum = readonly [number, number];
@@ -170,19 +144,31 @@ function walk(log: Buffer): { frames: Frame[]; sound: number; salts: string } {
     log.readUInt32BE(8) === pageBytes &&
     fits(log, 24, sum) &&
     log.readUInt32BE(4) === version;
-  const salts = isHeaderSound ? log.toString('hex', 16, 24) : log.toString('hex', headerBytes + 8, headerBytes + 16);
+  const salts = isHeaderSound ? log.toString('hex', 16, 24) : saltsOf(log, count);
   const frames: Frame[] = [];
   let sound = 0;
   for (let index = 0; index < count; index += 1) {
     const at = headerBytes + index * frameBytes;
-    const isOurs = log.toString('hex', at + 8, at + 16) === salts;
-    frames.push({ isOurs, isCommit: log.readUInt32BE(at + 4) !== 0 });
-    if (!isHeaderSound || sound !== index || !isOurs) continue;
+    const own = log.toString('hex', at + 8, at + 16);
+    frames.push({ isOurs: isAlike(own, salts), isCommit: log.readUInt32BE(at + 4) !== 0 });
+    if (!isHeaderSound || sound !== index || own !== salts) continue;
     sum = checksum(log, at + frameHeadBytes, pageBytes, checksum(log, at, 8, sum));
     if (fits(log, at + 16, sum)) sound = index + 1;
   }
   return { frames, sound, salts };
 }
+
+/** What most of a damaged header and the first frames say. */
+function saltsOf(log: Buffer, count: number): string {
+  const places = [16, ...Array.from({ length: Math.min(3, count) }, (_none, n) => headerBytes + n * frameBytes + 8)];
+  const said = places.map((at) => log.toString('hex', at, at + 8));
+  const votes = (salts: string): number => said.filter((other) => other === salts).length;
+  return said.reduce((best, salts) => (votes(salts) > votes(best) ? salts : best));
+}
+
+/** One of the two: the first counts the generations, the second is drawn for each, and a damaged frame is still ours. */
+const isAlike = (one: string, other: string): boolean =>
+  one.slice(0, 8) === other.slice(0, 8) || one.slice(8) === other.slice(8);
 
 function checksum(log: Buffer, from: number, bytes: number, [begin1, begin2]: Sum): Sum {
   const words = new Uint32Array(log.buffer, log.byteOffset + from, bytes / 4);
@@ -196,8 +182,3 @@ function checksum(log: Buffer, from: number, bytes: number, [begin1, begin2]: Su
 
 const fits = (log: Buffer, at: number, [one, two]: Sum): boolean =>
   log.readUInt32BE(at) === one && log.readUInt32BE(at + 4) === two;
-
-function writeSum(log: Buffer, at: number, [one, two]: Sum): void {
-  log.writeUInt32BE(one, at);
-  log.writeUInt32BE(two, at + 4);
-}

@@ -219,6 +219,7 @@ describe('opening again', () => {
   it('refuses a store of a newer version, untouched', async () => {
     await withStore(async (outbox) => await outbox.append([testEvent('event', 1)]));
     const db = openSqlite(join(folder, 'outbox.db'), { busyMs: 0 });
+    db.exec('CREATE TABLE of_the_future (what TEXT)');
     db.pragma('user_version = 99');
     db.close();
     await expect(openTestOutbox(folder)).rejects.toMatchObject({ code: 'outbox-newer', context: { version: 99 } });

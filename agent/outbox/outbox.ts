@@ -271,22 +271,21 @@ class DurableOutbox implements Outbox {
     else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
 
-  #opened({ epoch, boot, slots, keptAside, salvaged }: Opened): void {
+  #opened({ epoch, boot, slots, salvaged, isGone }: Opened): void {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
     this.#ahead.forget();
     this.#fresh.forget();
     this.#down = undefined;
-    if (keptAside !== undefined) {
-      this.#options.log.error('A damaged store was kept aside.', { keptAside, salvaged, epoch });
-      this.#options.health?.set(
-        'outbox-lost',
-        'agent',
-        `${salvaged} events were taken over; the old file: ${keptAside}`,
-      );
-    }
+    if (salvaged) this.#tellLoss(`${salvaged.events} events were taken over; the old file: ${salvaged.keptAside}`);
+    if (isGone) this.#tellLoss(`outbox.db in ${this.#options.path} is missing or empty; a new store was begun`);
     this.#tell(new Set(slots.flatMap(({ lane, depth }) => (depth > 0 ? [lane] : []))));
     this.#jobs.pump();
+  }
+
+  #tellLoss(text: string): void {
+    this.#options.log.error('The store was damaged.', { text, epoch: this.#origin.epoch });
+    this.#options.health?.set('outbox-lost', 'agent', text);
   }
 
   #refuseAll(error: OutpostError): void {

@@ -148,10 +148,17 @@ export interface Opened {
   readonly epoch: string;
   readonly boot: number;
   readonly slots: readonly SlotState[];
-  /** Where a damaged store was kept, when there was one. */
-  readonly keptAside: string | undefined;
-  /** Events taken over from it. */
-  readonly salvaged: number;
+  readonly salvaged: Salvaged | undefined;
+  /** There was a store in this folder, and its file is missing or empty. */
+  readonly isGone: boolean;
+}
+
+/** Of a damaged store. */
+export interface Salvaged {
+  /** Where it is kept. */
+  readonly keptAside: string;
+  /** Taken over from it. */
+  readonly events: number;
 }
 
 /** A text is word of an Answer in the mailbox. */

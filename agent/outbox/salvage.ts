@@ -1,12 +1,15 @@
 /**
- * Takes over what can be read of a damaged store.
+ * Takes over what can be read of a damaged store: not by SQLite, which reads nothing behind a page that it needs, but page
+ * by page. Rows and counters are believed for their own checksums, wherever they lie.
  *
- *   old file --rows whose JSON agrees with its own id--> new store, in their old epoch
- *            --numbers that should be there and are not--> outpost.dropped, reason `corrupt`
+ *   old files --rows of its pages as they were last--> new store, in their old epoch
+ *             --rows that are still missing, from what lies beneath--> the same
+ *             --numbers that should be there and are not--> outpost.dropped, reason `corrupt`
  */
-import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
 import { isLane, type Lane } from '#agent/domain/lane.ts';
-import { idOf, mostSlots, seqOf, slotSize } from './schema.ts';
+import { type PageImage, PageImages } from './page-images.ts';
+import { indexLeaf, type PageRecord, recordsOf, tableLeaf, type Value } from './page-records.ts';
+import { mostSlots, seqOf } from './schema.ts';
 import { agrees, laneSum, rowSum } from './sums.ts';
 
 export interface SalvagedRow {
@@ -16,140 +19,142 @@ export interface SalvagedRow {
   readonly boot: number;
   readonly monoMs: number;
   readonly keep: number;
-  readonly json: string;
+  /** In the old store, and the checksum of all this with it. */
+  readonly id: number;
+  readonly sum: number;
+  /** UTF-8; undefined where it is damaged, and only tells that there was such a number. */
+  readonly json: Buffer | undefined;
 }
 
 /** What the old store said of a lane: all that was given a number, and all that had been acknowledged. */
 export interface SalvagedLane {
+  readonly slot: number;
   readonly epoch: string;
   readonly lane: Lane;
   readonly last: number;
   readonly acked: number;
+  /** How many waited; undefined where only an older word of it is left. */
+  readonly depth: number | undefined;
+}
+
+/** Numbers that the old store had declared as given up. */
+export interface SalvagedDrop {
+  readonly slot: number;
+  readonly first: number;
+  readonly last: number;
 }
 
 export interface Damaged {
   readonly lanes: readonly SalvagedLane[];
+  readonly drops: readonly SalvagedDrop[];
   readonly boot: number;
-  /** Calls `take` with every row that can be believed; it answers false for one that it has already. */
-  readRows(take: (row: SalvagedRow) => boolean): void;
+  /** @param from `current`: as the store was last; `all`: also what it had removed, or written over */
+  readRows(from: 'current' | 'all'): Generator<SalvagedRow>;
   close(): void;
 }
 
-interface RawRow {
-  readonly id: number;
-  readonly boot: number;
-  readonly mono_ms: number;
-  readonly keep: number;
-  readonly json: string;
-  readonly sum: number | null;
-}
-
-/** Slots beyond those that the lane table still names, in case it is the lane table that is damaged. */
-const slotsBeyond = 64;
-
-/** Reads as far as reading goes. @returns undefined when nothing can be read at all */
-export function openDamaged(path: string): Damaged | undefined {
-  return attempt(() => {
-    const db = openSqlite(path, { busyMs: 0, readonly: true, mustExist: true });
-    // A file that is shorter than its head says is read as far as it goes only in this mode.
-    db.unsafeMode(true);
-    db.pragma('writable_schema = ON');
-    const hasSums = attempt(() => db.prepare('SELECT sum FROM outbox LIMIT 1').all(), undefined) !== undefined;
-    const lanes = readLanes(db, hasSums);
-    const slots = Math.max(0, ...lanes.map(({ slot }) => slot)) + slotsBeyond;
-    return {
-      lanes: lanes.filter(({ isSound }) => isSound),
-      boot: Number(attempt(() => db.prepare("SELECT value FROM meta WHERE key = 'boot'").pluck().get(), 0)) || 0,
-      readRows: (take: (row: SalvagedRow) => boolean) => {
-        for (let slot = 0; slot <= slots; slot += 1) readRows(db, slot, hasSums ? 'sum' : 'NULL AS sum', take);
-      },
-      close: () => db.close(),
-    };
-  }, undefined);
-}
-
-function readLanes(
-  db: Sqlite,
-  hasSums: boolean,
-): (SalvagedLane & { readonly slot: number; readonly isSound: boolean })[] {
-  const select = `SELECT slot, epoch, lane, last_seq, acked_seq, depth, bytes, ${hasSums ? 'sum' : 'NULL AS sum'} FROM lane`;
-  const found: (SalvagedLane & { readonly slot: number; readonly isSound: boolean })[] = [];
-  attempt(() => {
-    for (const raw of db.prepare(select).iterate() as Iterable<Record<string, unknown>>) {
-      const { slot, epoch, lane, last_seq, acked_seq, sum } = raw;
-      if (typeof slot !== 'number' || typeof epoch !== 'string' || typeof lane !== 'string' || !isLane(lane)) continue;
-      const [last, acked] = [Number(last_seq), Number(acked_seq)];
-      const facts = { slot, epoch, lane, last, acked, depth: Number(raw['depth']), bytes: Number(raw['bytes']) };
-      const isSound = agrees(sum, () => laneSum(facts)) && slot >= 0 && slot < mostSlots && acked <= last;
-      found.push({ slot: Math.min(mostSlots, Math.max(0, slot)), epoch, lane, last, acked, isSound });
+/** @throws a system error when its file cannot be read at all; whatever makes no sense is left out */
+export function openDamaged(path: string): Damaged {
+  const images = new PageImages(path);
+  const lanes = new Map<string, SalvagedLane>();
+  const drops: SalvagedDrop[] = [];
+  let boot = 0;
+  for (const image of images.all()) {
+    for (const record of tableRecords(images, image, true)) {
+      const lane = laneOf(record, image.isCurrent);
+      if (lane) lanes.set(`${lane.slot} ${lane.epoch} ${lane.lane}`, newer(lanes, lane));
+      else if (image.isCurrent) drops.push(...dropOf(record));
     }
-  }, undefined);
-  return found;
+    for (const { values } of indexRecords(images, image)) boot = Math.max(boot, bootOf(values));
+  }
+  return {
+    lanes: [...lanes.values()],
+    drops,
+    boot,
+    readRows: (from) => readRows(images, from),
+    close: () => images.close(),
+  };
 }
 
-/** From the front until a damaged page, then from behind it on, and back to it. */
-function readRows(db: Sqlite, slot: number, sum: string, take: (row: SalvagedRow) => boolean): void {
-  const [from, to] = [idOf(slot, 0), idOf(slot + 1, 0)];
-  let last = scan(db, { from, to, sum, order: 'ASC' }, take);
-  for (let skip = 1; last !== undefined && skip < slotSize; skip *= 2) {
-    const behind = last + skip;
-    const reached = scan(db, { from: behind, to, sum, order: 'ASC' }, take);
-    if (reached === undefined || reached > behind) {
-      scan(db, { from: last, to: behind + 1, sum, order: 'DESC' }, take);
-      last = reached;
-      skip = 1;
+function* readRows(images: PageImages, from: 'current' | 'all'): Generator<SalvagedRow> {
+  for (const image of images.all()) {
+    if (from === 'current' && !image.isCurrent) continue;
+    for (const record of tableRecords(images, image, from === 'all')) {
+      const row = rowOf(record);
+      if (row) yield row;
     }
   }
-  scan(db, { from, to, sum, order: 'DESC' }, take);
 }
 
-interface Scan {
-  readonly from: number;
-  readonly to: number;
-  readonly sum: string;
-  readonly order: 'ASC' | 'DESC';
+const tableRecords = (images: PageImages, image: PageImage, isLenient: boolean): Iterable<PageRecord> =>
+  recordsOf(image.bytes, tableLeaf, { isFirst: image.number === 1, isLenient, page: images.page });
+
+const indexRecords = (images: PageImages, image: PageImage): Iterable<PageRecord> =>
+  recordsOf(image.bytes, indexLeaf, { isFirst: image.number === 1, isLenient: false, page: images.page });
+
+const isText = (value: Value | undefined): value is Buffer => Buffer.isBuffer(value);
+const areCounts = (values: readonly (Value | undefined)[]): values is number[] =>
+  values.every((value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0);
+
+/** Both counters only ever grow, so an older word of them is a lower bound. */
+function newer(known: ReadonlyMap<string, SalvagedLane>, lane: SalvagedLane): SalvagedLane {
+  const before = known.get(`${lane.slot} ${lane.epoch} ${lane.lane}`);
+  if (!before) return lane;
+  const [last, acked] = [Math.max(before.last, lane.last), Math.max(before.acked, lane.acked)];
+  const depth = lane.depth ?? before.depth;
+  return { ...lane, last, acked, depth };
 }
 
-/** @returns where a damaged page stopped it; undefined when nothing did */
-function scan(db: Sqlite, { from, to, sum, order }: Scan, take: (row: SalvagedRow) => boolean): number | undefined {
-  let last = from;
-  return attempt(
-    () => {
-      const select = db.prepare(
-        `SELECT id, boot, mono_ms, keep, json, ${sum} FROM outbox WHERE id > ? AND id < ? ORDER BY id ${order}`,
-      );
-      for (const raw of select.iterate(from, to) as Iterable<RawRow>) {
-        if (Number.isSafeInteger(raw.id)) last = raw.id;
-        const row = checked(raw);
-        if (row && !take(row) && order === 'DESC') break;
-      }
-      return undefined;
-    },
-    () => last,
-  );
+/** slot (the key), epoch, lane, last, acked, depth, bytes, sum */
+function laneOf({ key: slot, values }: PageRecord, isCurrent: boolean): SalvagedLane | undefined {
+  const [none, epochText, laneText, last, acked, depth, bytes, sum = null] = values;
+  if (none !== null || !isText(epochText) || !isText(laneText)) return undefined;
+  const counts = [last, acked, depth, bytes];
+  if (!areCounts(counts) || !(slot > 0 && slot <= mostSlots)) return undefined;
+  const [epoch, lane] = [epochText.toString('latin1'), laneText.toString('latin1')];
+  if (!isLane(lane) || !/^[0-9a-f]{32}$/.test(epoch)) return undefined;
+  const facts = { slot, epoch, lane, last: counts[0] ?? 0, acked: counts[1] ?? 0, depth: counts[2] ?? 0 };
+  if (!agrees(sum, () => laneSum({ ...facts, bytes: counts[3] ?? 0 }))) return undefined;
+  return { ...facts, depth: isCurrent ? facts.depth : undefined };
 }
 
-/** A row is believed when its text is whole and says of itself what its id says. */
-function checked({ id, boot, mono_ms: monoMs, keep, json, sum }: RawRow): SalvagedRow | undefined {
-  if (typeof json !== 'string' || ![boot, monoMs, keep].every(Number.isSafeInteger)) return undefined;
-  return attempt(() => {
-    if (!agrees(sum, () => rowSum({ id, boot, monoMs, keep }, json))) return undefined;
-    // With a checksum the text is as it was written: its numbers are found without parsing all of it.
-    const [, epoch = '', lane = '', seq] = numbersPattern.exec(json) ?? [];
-    if (sum === null && (JSON.parse(json) as { specversion?: unknown }).specversion !== '1.0') return undefined;
-    if (!isLane(lane) || seq !== String(seqOf(id))) return undefined;
-    return { epoch, lane, seq: seqOf(id), boot, monoMs, keep, json };
-  }, undefined);
+/** id (the key), slot, first, last, count, bytes, reason, number of the declaration */
+function dropOf({ values }: PageRecord): SalvagedDrop[] {
+  const [none, slot, first, last, count, bytes, reason, declared] = values;
+  const counts = [slot, first, last, count, bytes, declared];
+  if (none !== null || values.length !== 8 || !isText(reason) || !areCounts(counts)) return [];
+  return [{ slot: counts[0] ?? 0, first: counts[1] ?? 0, last: counts[2] ?? 0 }];
+}
+
+function bootOf([key, value]: readonly Value[]): number {
+  if (!isText(key) || !isText(value) || key.toString('latin1') !== 'boot') return 0;
+  const boot = Number(value.toString('latin1'));
+  return Number.isSafeInteger(boot) ? boot : 0;
+}
+
+/**
+ * id (the key), boot, time, expiry, keep, text, sum. A row is believed when its text is whole; its number already when its
+ * text says of itself what its id says.
+ */
+function rowOf({ key: id, values }: PageRecord): SalvagedRow | undefined {
+  const [none, boot, monoMs, , keep, json, sum = null] = values;
+  if (none !== null || !isText(json) || !areCounts([id, boot, monoMs, keep])) return undefined;
+  const [, epoch = '', lane = '', seq] = numbersPattern.exec(json.toString('latin1')) ?? [];
+  if (!isLane(lane) || seq !== String(seqOf(id))) return undefined;
+  const facts = { boot: Number(boot), monoMs: Number(monoMs), keep: Number(keep) };
+  // With a checksum the text is as it was written, and needs no parsing.
+  const own = rowSum({ id, ...facts }, json);
+  const isWhole = sum === null ? isEvent(json) : sum === own;
+  return { epoch, lane, seq: seqOf(id), ...facts, id, sum: own, json: isWhole ? json : undefined };
 }
 
 /** Quotes inside a JSON string are escaped, so no text of an event can pass for it. */
 const numbersPattern = /,"epoch":"([0-9a-f]{32})","lane":"([a-z]+)","seq":"(\d+)",/;
 
-function attempt<T>(read: () => T, otherwise: T | (() => T)): T {
+function isEvent(json: Buffer): boolean {
   try {
-    return read();
+    return (JSON.parse(json.toString('utf8')) as { specversion?: unknown }).specversion === '1.0';
   } catch {
-    // a damaged page: what was read before it stays
-    return typeof otherwise === 'function' ? (otherwise as () => T)() : otherwise;
+    return false;
   }
 }

@@ -10,6 +10,8 @@ import { type Sqlite, openSqlite } from '#agent/core/sqlite.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 
 export const storeVersion = 2;
+/** A number beyond is a flipped bit, not a version to come. */
+const mostVersions = 255;
 export const pageBytes = 8_192;
 /** `OUTP` */
 const applicationId = 0x4f555450;
@@ -67,7 +69,7 @@ const migrations = [version1, version2];
 
 /**
  * Opens or creates the store so that a commit is on the disk when it returns, and reads back that it is so.
- * @throws OutpostError `outbox-newer`, `outbox-not-durable`; SqliteError for everything else
+ * @throws OutpostError `outbox-newer`, `outbox-corrupt`, `outbox-not-durable`; SqliteError for everything else
  */
 export function openStoreFile(path: string): Sqlite {
   const db = openSqlite(path, { busyMs: 5_000 });
@@ -90,15 +92,54 @@ export function openStoreFile(path: string): Sqlite {
   }
 }
 
+/** One that is filled before it has its name: nothing of it is safe until its file is synced. */
+export function openNewStoreFile(path: string): Sqlite {
+  const db = openSqlite(path, { busyMs: 0 });
+  try {
+    db.pragma(`page_size = ${pageBytes}`);
+    db.pragma('journal_mode = OFF');
+    db.pragma('synchronous = OFF');
+    migrate(db, path);
+    return db;
+  } catch (thrown) {
+    db.close();
+    throw thrown;
+  }
+}
+
 function migrate(db: Sqlite, path: string): void {
   const version = Number(db.pragma('user_version', { simple: true }));
+  if (version === storeVersion) return;
+  if (hasOurTables(db)) {
+    // every version has other tables, so it is the number that is damaged
+    db.pragma(`user_version = ${storeVersion}`);
+    return;
+  }
+  if (version > mostVersions) throw new OutpostError('outbox-corrupt', undefined, { context: { path, version } });
   if (version > storeVersion) {
     throw new OutpostError('outbox-newer', undefined, { context: { path, version, known: storeVersion } });
   }
-  if (version === storeVersion) return;
   db.transaction(() => {
     db.pragma(`application_id = ${applicationId}`);
     for (const migration of migrations.slice(version)) db.exec(migration);
     db.pragma(`user_version = ${storeVersion}`);
   }).immediate();
 }
+
+/** To the letter: a damaged text may name a column that every statement then misses. */
+export const hasOurTables = (db: Sqlite): boolean => tablesOf(db) === (ourTables ??= freshTables());
+
+let ourTables: string | undefined;
+
+function freshTables(): string {
+  const db = openSqlite(':memory:', { busyMs: 0 });
+  try {
+    for (const migration of migrations) db.exec(migration);
+    return tablesOf(db);
+  } finally {
+    db.close();
+  }
+}
+
+const tablesOf = (db: Sqlite): string =>
+  JSON.stringify(db.prepare('SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name').raw().all());

@@ -5,7 +5,7 @@ import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
 import { isLane } from '#agent/domain/lane.ts';
 import type { Declared } from './database.ts';
-import { type Ranges, rangesOf } from './ranges.ts';
+import { type Ranges, rangesOf } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 
 export interface StoredLane {

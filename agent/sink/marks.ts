@@ -5,7 +5,7 @@
  *   declared           5 .       11-12  missing 4, 8; ahead 11-12 until something above them arrives
  */
 import type { SeqRange } from '#agent/domain/ack.ts';
-import { coarsen, type Ranges, rangesOf, union, without } from './ranges.ts';
+import { coarsen, type Ranges, rangesOf, union, without } from '#agent/domain/ranges.ts';
 
 export interface Mark {
   /** Highest number that is committed; 0: none. */

@@ -5,7 +5,7 @@ import type { Committed, Intake } from './database.ts';
 import { contiguous, type Mark } from './marks.ts';
 import { welcomeBack, writeDownlinks } from './postgres-downlink.ts';
 import * as sql from './postgres-sql.ts';
-import type { Ranges } from './ranges.ts';
+import type { Ranges } from '#agent/domain/ranges.ts';
 import {
   advanced,
   chunksIn,

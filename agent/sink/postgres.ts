@@ -30,7 +30,7 @@ import {
 import { claimResends } from './postgres-downlink.ts';
 import { postgresMigrations } from './postgres-schema.ts';
 import * as sql from './postgres-sql.ts';
-import type { Ranges } from './ranges.ts';
+import type { Ranges } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 import { lanesIn, nameOf, planRound } from './round.ts';
 import { type LaneRow, LanesGone, markOf, writeRound } from './postgres-round.ts';

@@ -3,7 +3,7 @@ import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import type { Committed, Intake } from './database.ts';
 import { contiguous, type Mark } from './marks.ts';
 import type { Presence } from './presence.ts';
-import type { Ranges } from './ranges.ts';
+import type { Ranges } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 import { welcomeBack, writeDownlinks } from './sqlite-downlink.ts';
 import {

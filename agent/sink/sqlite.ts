@@ -22,7 +22,7 @@ import {
   type SinkDatabase,
   type WholeMedia,
 } from './database.ts';
-import type { Ranges } from './ranges.ts';
+import type { Ranges } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 import { claimResends } from './sqlite-downlink.ts';
 import { SqliteRound } from './sqlite-round.ts';

@@ -7,7 +7,7 @@
  */
 import type { Declared, LaneTally, SinkDatabase } from './database.ts';
 import type { StoredLane } from './device-store.ts';
-import { countOf, type Ranges, union, without } from './ranges.ts';
+import { countOf, type Ranges, union, without } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 import { nameOf } from './round.ts';
 

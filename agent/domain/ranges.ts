@@ -1,5 +1,5 @@
 /** Sets of sequence numbers as ascending ranges that lie apart; both ends are included. */
-import type { SeqRange } from '#agent/domain/ack.ts';
+import type { SeqRange } from './ack.ts';
 
 export type Ranges = readonly SeqRange[];
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SeqRange } from '#agent/domain/ack.ts';
+import { type Ranges, rangesOf, without } from '#agent/domain/ranges.ts';
 import { advance, contiguous, emptyMark, type Mark, mostRanges } from './marks.ts';
-import { coarsen, countOf, type Ranges, rangesOf, union, without } from './ranges.ts';
 import { range } from './test-rig.ts';
 
 const numbersOf = (ranges: Ranges): number[] => ranges.flatMap(([first, last]) => range(first, last));
@@ -10,32 +10,6 @@ const set = fc.uniqueArray(fc.integer({ min: 1, max: 60 })).map((numbers) => num
 const anyRange = fc
   .tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 0, max: 8 }))
   .map(([first, more]): SeqRange => [first, first + more]);
-
-describe('ranges', () => {
-  it('are sets of numbers', () => {
-    fc.assert(
-      fc.property(set, set, (a, b) => {
-        const both = new Set([...a, ...b]);
-        expect(numbersOf(rangesOf(a))).toEqual(a);
-        expect(countOf(rangesOf(a))).toBe(a.length);
-        expect(numbersOf(union(rangesOf(a), rangesOf(b)))).toEqual([...both].sort((x, y) => x - y));
-        expect(numbersOf(without(rangesOf(a), rangesOf(b)))).toEqual(a.filter((number) => !b.includes(number)));
-      }),
-    );
-  });
-
-  it('are joined where they are too many, and hold all that they held', () => {
-    fc.assert(
-      fc.property(set, fc.integer({ min: 1, max: 10 }), (numbers, most) => {
-        const ranges = rangesOf(numbers);
-        const fewer = coarsen(ranges, most);
-        expect(fewer.length).toBeLessThanOrEqual(most);
-        expect(without(ranges, fewer)).toEqual([]);
-        if (ranges.length <= most) expect(fewer).toBe(ranges);
-      }),
-    );
-  });
-});
 
 describe('the mark of a lane', () => {
   it('knows what is missing, whatever the order of arrival', () => {
