@@ -243,15 +243,11 @@ const flippedBytes: Fault = {
   needs: [],
   async run(count, folder) {
     const tally = new Tally();
-    const [account, used] = [new Account(), join(folder, 'used')];
-    await mkdir(used);
-    {
-      await using workload = new Workload({ path: used, prefix: 'b', account, maxSizeBytes: 1e9 });
-      await workload.takes(6_000);
-      await workload.kill();
-    }
+    const used = join(folder, 'used');
+    let account = new Account();
     let asides = 0;
     for (let n = 1; n <= count; n += 1) {
+      if (n % runsAStore === 1) account = await useAnew(used);
       const path = join(folder, `copy-${n}`);
       await cp(used, path, { recursive: true });
       const where = await flip(path, randomInt(1, 4) === 1 ? randomInt(2, 64) : 1);
@@ -270,6 +266,19 @@ const flippedBytes: Fault = {
     return tally.outcome();
   },
 };
+
+/** How far a store's log is when its process is killed decides what lies in it. */
+const runsAStore = 25;
+
+async function useAnew(path: string): Promise<Account> {
+  const account = new Account();
+  await rm(path, { recursive: true, force: true });
+  await mkdir(path);
+  await using workload = new Workload({ path, prefix: 'b', account, maxSizeBytes: 1e9 });
+  await workload.takes(randomInt(2_000, 6_000));
+  await workload.kill();
+  return account;
+}
 
 /** @returns where, as `file@offset` */
 async function flip(path: string, times: number): Promise<string> {
