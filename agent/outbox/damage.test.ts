@@ -44,7 +44,7 @@ async function flip(file: string, at: number): Promise<void> {
 describe('the log', () => {
   it('is whole after a kill', async () => {
     const database = join(await killed(), 'outbox.db');
-    expect(foreseeRecovery(database)).toEqual({ end: confirmedLog(database), commitsBeyond: 0 });
+    expect(foreseeRecovery(database)).toEqual({ end: confirmedLog(database), commitsBeyond: 0, isEmpty: false });
     expect(foreseeRecovery(join(folder, 'nothing.db'))).toBeUndefined();
   });
 
@@ -256,6 +256,13 @@ it.each([
   await damage(join(path, 'outbox.db'));
   expect(await conditions()).toEqual(['outbox-lost']);
   expect(await conditions()).toEqual([]);
+});
+
+it('a store of which only the log is left is read from it', async () => {
+  const path = await killed();
+  await rm(join(path, 'outbox.db'));
+  await using outbox = await openTestOutbox(path);
+  expect(numbers(await waiting(outbox, 'event'))).toEqual(range(1, commits));
 });
 
 it('a lock file that is no lock keeps nobody out', async () => {

@@ -87,6 +87,8 @@ export interface Recovery {
   readonly end: ConfirmedLog;
   /** How many lie behind it. */
   readonly commitsBeyond: number;
+  /** No commit, before or behind. */
+  readonly isEmpty: boolean;
 }
 
 /** @returns undefined when there is no log, or nothing in it */
@@ -95,10 +97,9 @@ export function foreseeRecovery(database: string): Recovery | undefined {
   if (!log) return undefined;
   const { frames, sound, salts } = walk(log);
   const committed = frames.slice(0, sound).findLastIndex(({ isCommit }) => isCommit) + 1;
-  return {
-    end: { bytes: headerBytes + committed * frameBytes, salts },
-    commitsBeyond: frames.slice(sound).filter(({ isOurs, isCommit }) => isOurs && isCommit).length,
-  };
+  const commitsBeyond = frames.slice(sound).filter(({ isOurs, isCommit }) => isOurs && isCommit).length;
+  const end = { bytes: headerBytes + committed * frameBytes, salts };
+  return { end, commitsBeyond, isEmpty: committed + commitsBeyond === 0 };
 }
 
 export interface LogFrame {

@@ -107,7 +107,9 @@ function openChecked(
   const before = salvage();
   const foreseen = foreseeRecovery(file);
   const beyond = foreseen?.commitsBeyond ?? 0;
-  if (beyond <= 1 && (beyond === 0 || isOtherBoot)) {
+  // SQLite removes the log of a file that is empty
+  const isAlone = foreseen?.isEmpty === false && !hasContent(file);
+  if (!isAlone && beyond <= 1 && (beyond === 0 || isOtherBoot)) {
     if (foreseen && beyond === 1) cutLog(file, foreseen.end);
     const db = openSound(file, options.suspect);
     if (db) return { db, isCutShort: beyond > 0, salvaged: before };

@@ -5,7 +5,7 @@
  *
  * Its log is renamed first, so wherever a process ends in between, the next one knows how far it was.
  */
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 const [before, after] = ['outbox.salvaging-', 'outbox.damaged-'];
@@ -19,6 +19,8 @@ export function putAside(file: string, wallMs: number): void {
   let n = 1;
   while ([before, after].some((name) => existsSync(join(folder, name + nameOf(n))))) n += 1;
   const aside = join(folder, before + nameOf(n));
+  // a log may be all that is left
+  closeSync(openSync(file, 'a'));
   if (existsSync(logOf(file))) renameSync(logOf(file), logOf(aside));
   renameSync(file, aside);
   rmSync(`${file}-shm`, { force: true });

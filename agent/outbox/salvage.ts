@@ -45,6 +45,7 @@ export interface SalvagedDrop {
 }
 
 export interface Damaged {
+  /** In the order of their slots: older epochs first. */
   readonly lanes: readonly SalvagedLane[];
   readonly drops: readonly SalvagedDrop[];
   readonly boot: number;
@@ -68,7 +69,7 @@ export function openDamaged(path: string): Damaged {
     for (const { values } of indexRecords(images, image)) boot = Math.max(boot, bootOf(values));
   }
   return {
-    lanes: [...lanes.values()],
+    lanes: [...lanes.values()].toSorted((one, other) => one.slot - other.slot),
     drops,
     boot,
     readRows: (from) => readRows(images, from),
