@@ -3,6 +3,7 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#agent/core/clock.ts';
 import { Health } from '#agent/core/health.ts';
@@ -69,11 +70,16 @@ describe('the log', () => {
     expect(readdirSync(path).filter((name) => /damaged-.*\.db$/.test(name))).toHaveLength(1);
   });
 
-  it('after a power cut ends where it was torn: numbers of the last commit are not given again', async () => {
+  it.each([
+    ['is missing', async (pid: string) => await rm(pid)],
+    ['is empty', async (pid: string) => await writeFile(pid, '')],
+    ['is zeros', async (pid: string) => await writeFile(pid, Buffer.alloc(30))],
+    ['is of another boot', async (pid: string) => await writeFile(pid, `17\nboot-0 ${crc32('boot-0')}\n`)],
+  ])('after a power cut (who held it %s) ends where it was torn: no number is given again', async (_title, leave) => {
     const path = await killed();
     const end = confirmedLog(join(path, 'outbox.db'))?.bytes ?? 0;
     await flip(join(path, 'outbox.db-wal'), end - 100);
-    await rm(join(path, 'outbox.pid'));
+    await leave(join(path, 'outbox.pid'));
     const events = await (async () => {
       await using outbox = await openTestOutbox(path);
       const [fresh] = await outbox.append([testEvent('event', 1)]);

@@ -60,9 +60,12 @@ function refused(thrown: unknown, folder: string, holder: string): unknown {
 /** With a checksum: a flipped bit in it must not pass for a power cut. */
 const bootLine = (bootId: string): string => `${bootId} ${crc32(bootId)}`;
 
-/** @param text of the file; damaged it tells nothing, and least is lost where no power cut is taken for granted */
+/**
+ * @param text of the file; empty, or zeros, as some file systems have it after a power cut. Damaged it tells nothing, and
+ *   least is lost where no power cut is taken for granted
+ */
 function wasOtherBoot(text: string | undefined, bootId: string): boolean {
-  if (!text) return true;
+  if (!text?.replaceAll('\0', '')) return true;
   const line = text.split('\n')[1] ?? '';
   return line !== bootLine(bootId) && line === bootLine(line.split(' ')[0] ?? '');
 }
