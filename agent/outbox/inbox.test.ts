@@ -1,16 +1,13 @@
 /** Jobs that are handled in another order than they were told in get each other's numbers. */
 import { expect, it } from 'vitest';
-import { JobAppends } from './append.ts';
-import { Attributes } from './attributes.ts';
-import { ExpectedNumbers } from './expected-numbers.ts';
 import { Inbox } from './inbox.ts';
 import { Mailbox, newMailboxMemory } from './mailbox.ts';
 import type { Job, Told } from './protocol.ts';
-import { range } from './test-rig.ts';
+import { appendsOf, range } from './test-rig.ts';
 
 const jobAt = (monoMs: number): Job => ({
   now: { wallMs: 0, monoMs, clock: 'synced' },
-  appends: new JobAppends(new Uint8Array(0), new ExpectedNumbers().forJob([], ''), new Attributes()).layout,
+  appends: appendsOf([]),
   acks: [],
   peeks: [],
 });

@@ -2,20 +2,15 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '#agent/domain/event.ts';
-import { JobAppends } from './append.ts';
-import { Attributes } from './attributes.ts';
-import { ExpectedNumbers } from './expected-numbers.ts';
 import { Mailbox, newMailboxMemory } from './mailbox.ts';
 import type { Answer, Job } from './protocol.ts';
-import { testEvent } from './test-rig.ts';
+import { appendsOf, testEvent } from './test-rig.ts';
 
 const origin = { device: 'dev-1', epoch: 'ab'.repeat(16), boot: 3 };
 const now = { wallMs: 1_795_334_400_123, monoMs: 12.75, clock: 'stepped' } as const;
 
 function jobOf(events: readonly Event[]): Job {
-  const appends = new JobAppends(new Uint8Array(0), new ExpectedNumbers().forJob([], origin.epoch), new Attributes());
-  for (const event of events) appends.add([event], origin, 'synced');
-  return { now, appends: appends.layout, acks: [], peeks: [] };
+  return { now, appends: appendsOf(events, origin), acks: [], peeks: [] };
 }
 
 /** What the writer stores of it. */

@@ -3,12 +3,8 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { JobAppends } from './append.ts';
-import { Attributes } from './attributes.ts';
-import { ExpectedNumbers } from './expected-numbers.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import { noMemory } from './protocol.ts';
-import { testEvent } from './test-rig.ts';
+import { appendsOf, testEvent } from './test-rig.ts';
 
 const now = { wallMs: 1_795_334_400_000, monoMs: 1, clock: 'synced' } as const;
 
@@ -30,9 +26,8 @@ function commitsUntilMoved(): number {
   const origin = { device: 'robot-07', epoch: opened.opened.epoch, boot: opened.opened.boot };
   const before = statSync(storeFile(folder)).size;
   for (let n = 1; n <= 64; n += 1) {
-    const appends = new JobAppends(noMemory, new ExpectedNumbers().forJob([], origin.epoch), new Attributes());
-    appends.add([testEvent('event', n, 8_000)], origin, 'synced');
-    opened.store.run({ now, appends: appends.layout, acks: [], peeks: [] });
+    const appends = appendsOf([testEvent('event', n, 8_000)], origin);
+    opened.store.run({ now, appends, acks: [], peeks: [] });
     opened.store.tend(now.monoMs);
     if (statSync(storeFile(folder)).size > before) return n;
   }

@@ -4,8 +4,13 @@ import { systemClock } from '#agent/core/clock.ts';
 import { silentLog } from '#agent/core/log.ts';
 import type { Event } from '#agent/domain/event.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
+import type { Origin } from '#agent/domain/cloudevent.ts';
+import { JobAppends } from './append.ts';
+import { Attributes } from './attributes.ts';
+import { ExpectedNumbers } from './expected-numbers.ts';
 import type { Host } from './host.ts';
 import { openOutbox, type Outbox, type OutboxOptions, type Position } from './outbox.ts';
+import { type Appends, noMemory } from './protocol.ts';
 
 export const testHost = (bootId = 'boot-1', machineId = 'machine-1'): Host => ({
   bootId,
@@ -34,6 +39,16 @@ export async function openTestOutbox(path: string, options: Partial<OutboxOption
     host: testHost(),
     ...options,
   });
+}
+
+/** Appends of one event each, encoded as the main thread does; their numbers are not foreseen. */
+export function appendsOf(
+  events: readonly Event[],
+  origin: Origin = { device: 'robot-07', epoch: '', boot: 1 },
+): Appends {
+  const appends = new JobAppends(noMemory, new ExpectedNumbers().forJob([], origin.epoch), new Attributes());
+  for (const event of events) appends.add([event], origin, 'synced');
+  return appends.layout;
 }
 
 export interface StoredEvent {
