@@ -109,7 +109,7 @@ function openChecked(
   const beyond = foreseen?.commitsBeyond ?? 0;
   // SQLite removes the log of a file that is empty
   const isAlone = foreseen?.isEmpty === false && !hasContent(file);
-  if (!isAlone && beyond <= 1 && (beyond === 0 || isOtherBoot)) {
+  if (!isAlone && (beyond === 0 || (beyond === 1 && isOtherBoot))) {
     if (foreseen && beyond === 1) cutLog(file, foreseen.end);
     const db = openSound(file, options.suspect);
     if (db) return { db, isCutShort: beyond > 0, salvaged: before };

@@ -59,10 +59,10 @@ function fill(fresh: string, stores: readonly string[], options: WriterOptions, 
     const bootBefore = Math.max(...opened.map(({ boot }) => boot));
     const origin = identify(db, options, { bootBefore, isCutShort: false });
     const slots = new Slots(db, origin);
-    const taken = opened.map((damaged) => takeOver(db, slots, damaged, lanes));
+    const missing = opened.flatMap((damaged) => takeOver(db, slots, damaged, lanes));
     slots.begin();
     const rows = new Rows(db, slots, origin);
-    for (const each of taken) declareMissing(each, rows, { now: options.now, lanes });
+    declareMissing(missing, rows, { now: options.now, lanes });
     rows.flush();
     slots.persist();
     db.exec('COMMIT');

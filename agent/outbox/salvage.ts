@@ -63,8 +63,10 @@ export function openDamaged(path: string): Damaged {
   for (const image of images.all()) {
     for (const record of tableRecords(images, image, true)) {
       const lane = laneOf(record, image.isCurrent);
-      if (lane) lanes.set(`${lane.slot} ${lane.epoch} ${lane.lane}`, newer(lanes, lane));
-      else if (image.isCurrent) drops.push(...dropOf(record));
+      if (lane) {
+        const name = `${lane.slot} ${lane.epoch} ${lane.lane}`;
+        lanes.set(name, newer(lanes.get(name), lane));
+      } else if (image.isCurrent) drops.push(...dropOf(record));
     }
     for (const { values } of indexRecords(images, image)) boot = Math.max(boot, bootOf(values));
   }
@@ -98,8 +100,7 @@ const areCounts = (values: readonly (Value | undefined)[]): values is number[] =
   values.every((value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0);
 
 /** Both counters only ever grow, so an older word of them is a lower bound. */
-function newer(known: ReadonlyMap<string, SalvagedLane>, lane: SalvagedLane): SalvagedLane {
-  const before = known.get(`${lane.slot} ${lane.epoch} ${lane.lane}`);
+function newer(before: SalvagedLane | undefined, lane: SalvagedLane): SalvagedLane {
   if (!before) return lane;
   const [last, acked] = [Math.max(before.last, lane.last), Math.max(before.acked, lane.acked)];
   const depth = lane.depth ?? before.depth;

@@ -1,6 +1,6 @@
 /** Puts what was read of a damaged store into the new one, in its old epoch, and declares what is missing. */
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
-import { type Lane, lanes as allLanes } from '#agent/domain/lane.ts';
+import type { Lane } from '#agent/domain/lane.ts';
 import { countOf, type Ranges, rangesOf, union, without } from '#agent/domain/ranges.ts';
 import type { Moment } from './protocol.ts';
 import type { Rows } from './rows.ts';
@@ -10,15 +10,10 @@ import type { Slot, Slots } from './slots.ts';
 import { rowSum } from './sums.ts';
 
 /** Numbers that will never come; `count` of them where it is not known which. */
-interface Missing {
+export interface Missing {
   readonly slot: Slot;
   readonly range: Ranges[number];
   readonly count: number;
-}
-
-export interface TakenOver {
-  readonly events: number;
-  readonly missing: readonly Missing[];
 }
 
 /**
@@ -26,7 +21,7 @@ export interface TakenOver {
  *
  * @param lanes whose rows are taken: there may not be room for all
  */
-export function takeOver(db: Sqlite, slots: Slots, damaged: Damaged, lanes: readonly Lane[] = allLanes): TakenOver {
+export function takeOver(db: Sqlite, slots: Slots, damaged: Damaged, lanes: readonly Lane[]): readonly Missing[] {
   const taking = new Taking(db, slots, damaged);
   const isWanted = ({ lane }: SalvagedRow): boolean => lanes.includes(lane);
   for (const row of damaged.readRows('current')) if (isWanted(row)) taking.take(row);
@@ -38,7 +33,7 @@ export function takeOver(db: Sqlite, slots: Slots, damaged: Damaged, lanes: read
 
 /** Says which numbers will never come. */
 export function declareMissing(
-  { missing }: TakenOver,
+  missing: readonly Missing[],
   rows: Rows,
   { now, lanes }: { readonly now: Moment; readonly lanes: readonly Lane[] },
 ): void {
@@ -136,18 +131,16 @@ class Taking {
     return old.wanted.some(([first, last]) => seq >= first && seq <= last);
   }
 
-  end(): TakenOver {
+  end(): readonly Missing[] {
     this.#settle();
-    let events = 0;
     for (const slot of this.#old.keys()) {
       const [from, to] = [idOf(slot.slot, 1), idOf(slot.slot, slot.last)];
       slot.depth = this.#count.get(from, to) ?? 0;
       slot.bytes = this.#bytes.get(from, to) ?? 0;
-      events += slot.depth;
       this.#slots.touch(slot);
       this.#slots.refresh(slot);
     }
-    return { events, missing: [...this.#old].flatMap(([slot, old]) => this.#missingOf(slot, old)) };
+    return [...this.#old].flatMap(([slot, old]) => this.#missingOf(slot, old));
   }
 
   #slotOf(epoch: string, lane: Lane): Slot {
