@@ -6,6 +6,9 @@ import { openOutbox, type Outbox } from '#agent/outbox/outbox.ts';
 
 const gibibyte = 1024 ** 3;
 
+/** One flat text: what is measured is the outbox, not how its users put texts together. */
+const detail = Buffer.alloc(620, 'x').toString();
+
 /** About 1 KiB as it is sent. */
 export const benchEvent = (n: number): Event => ({
   kind: 'camera',
@@ -14,7 +17,7 @@ export const benchEvent = (n: number): Event => ({
   subject: 'camera/front',
   wallMs: 1_795_334_400_000 + n,
   monoMs: n,
-  data: { incident: `i-${n}`, condition: 'black', durationMs: n, detail: 'x'.repeat(620) },
+  data: { incident: `i-${n}`, condition: 'black', durationMs: n, detail },
 });
 
 export const openBenchOutbox = async (path: string): Promise<Outbox> =>

@@ -4,50 +4,58 @@
  *   one event -> {…}        several -> [{…},{…}]
  */
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
+import { type DamagedEvents, DamagedRows } from './damaged-rows.ts';
 import type { PeekedBatch, PeekRequest } from './protocol.ts';
+import { countSql, partsOf, type StoredRun } from './runs.ts';
 import { idOf, seqOf } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { type RowFacts, rowSum } from './sums.ts';
 
-interface JoinedRow {
-  readonly count: number;
-  readonly first: number;
-  readonly last: number;
-  readonly joined: Buffer | null;
+interface SizedRow extends StoredRun {
+  readonly bytes: number;
 }
 
-interface SizeRow extends RowFacts {
+/** An event in its row, and where its text is when the texts of the rows are joined. */
+interface Waiting extends RowFacts {
+  readonly at: number;
   readonly bytes: number;
   /** null in rows of version 1. */
   readonly sum: number | null;
+  /** In its row, as far as the row says so. */
+  readonly isAlone: boolean;
 }
 
-/** Rows whose text is not what was written. */
-export class DamagedRows extends Error {
-  readonly rows: readonly { readonly id: number; readonly bytes: number }[];
-
-  constructor(rows: DamagedRows['rows']) {
-    super(`${rows.length} rows are damaged.`);
-    this.rows = rows;
-  }
+/** What a batch will hold, and the rows that hold it. */
+interface Chosen {
+  readonly events: Waiting[];
+  firstRow: number;
+  lastRow: number;
+  more: boolean;
 }
+
+/** Enough where each holds many events; the others of a batch are read when they are needed. */
+const rowsAtFirst = 4;
 
 export class Batches {
   readonly #slots: Slots;
-  readonly #joinRange: Statement<[number, number], JoinedRow>;
-  readonly #one: Statement<[number], { json: Buffer }>;
-  readonly #sizes: Statement<[number, number, number], SizeRow>;
+  readonly #joined: Statement<[number, number], Buffer>;
+  readonly #rows: Statement<[number, number, number], SizedRow>;
+  readonly #before: Statement<[number, number], { id: number; count: number }>;
 
   constructor(db: Sqlite, slots: Slots) {
     this.#slots = slots;
-    this.#joinRange = db.prepare<[number, number], JoinedRow>(`
-      SELECT count(*) AS count, min(id) AS first, max(id) AS last,
-        CAST('[' || group_concat(json, ',') || ']' AS BLOB) AS joined
-      FROM (SELECT id, json FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id)`);
-    this.#one = db.prepare<[number], { json: Buffer }>('SELECT CAST(json AS BLOB) AS json FROM outbox WHERE id = ?');
-    this.#sizes = db.prepare<[number, number, number], SizeRow>(
-      `SELECT id, octet_length(json) AS bytes, sum, boot, mono_ms AS monoMs, keep
-       FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT ?`,
+    this.#joined = db
+      .prepare<[number, number], Buffer>(
+        `SELECT CAST('[' || group_concat(json, ',') || ']' AS BLOB)
+         FROM (SELECT json FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id)`,
+      )
+      .pluck();
+    this.#rows = db.prepare<[number, number, number], SizedRow>(
+      `SELECT id, octet_length(json) AS bytes, sum, boot, mono_ms AS monoMs, keep, parts
+       FROM outbox WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`,
+    );
+    this.#before = db.prepare<[number, number], { id: number; count: number }>(
+      `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
     );
   }
 
@@ -63,34 +71,92 @@ export class Batches {
     return undefined;
   }
 
-  #peekIn(slot: Slot, after: number, { maxEvents, maxBytes }: PeekRequest): PeekedBatch | undefined {
-    const rows = this.#sizes.all(idOf(slot.slot, after), idOf(slot.slot + 1, 0), maxEvents);
-    let bytes = 2;
-    let last: number | undefined;
-    let count = 0;
-    for (const row of rows) {
-      bytes += row.bytes + 1;
-      if (last !== undefined && bytes > maxBytes) break;
-      last = row.id;
-      count += 1;
+  #peekIn(slot: Slot, after: number, request: PeekRequest): PeekedBatch | undefined {
+    const { events, firstRow, lastRow, more } = this.#choose(slot, after + 1, request);
+    const [first, last] = [events[0], events.at(-1)];
+    const joined = first && this.#joined.get(firstRow, lastRow);
+    if (!joined || !last) return undefined;
+    checkEvents(events, joined);
+    const bytes = cut(joined, first, last);
+    return { epoch: slot.epoch, first: seqOf(first.id), last: seqOf(last.id), count: events.length, bytes, more };
+  }
+
+  /** Whole rows as far as they fit, so that an acknowledgement finds whole ones, and at least half of what may be. */
+  #choose(slot: Slot, from: number, { maxEvents, maxBytes }: PeekRequest): Chosen {
+    const chosen: Chosen = { events: [], firstRow: 0, lastRow: 0, more: false };
+    const { events } = chosen;
+    let [bytes, at] = [2, 1];
+    for (const row of this.#rowsFrom(slot, from, maxEvents)) {
+      const wanted = eventsOf(row, at).filter(({ id }) => seqOf(id) >= from);
+      const fitting = howManyFit(wanted, maxEvents - events.length, maxBytes - bytes);
+      const isFirst = events.length === 0;
+      const isHalfFull = !isFirst && (2 * events.length >= maxEvents || 2 * bytes >= maxBytes);
+      const taken = isHalfFull && fitting < wanted.length ? 0 : Math.max(fitting, isFirst ? 1 : 0);
+      chosen.more = taken < wanted.length;
+      if (taken === 0) return chosen;
+      if (isFirst) chosen.firstRow = row.id;
+      chosen.lastRow = row.id;
+      for (const event of wanted.slice(0, taken)) {
+        events.push(event);
+        bytes += event.bytes + 1;
+      }
+      if (chosen.more) return chosen;
+      at += row.bytes + 1;
     }
-    const more = rows.length > count || rows.length === maxEvents;
-    const first = rows[0]?.id;
-    if (first === undefined || last === undefined) return undefined;
-    const text = count === 1 ? this.#one.get(first)?.json : this.#joinRange.get(first, last)?.joined;
-    if (!text) return undefined;
-    checkRows(rows.slice(0, count), text, count === 1 ? 0 : 1);
-    return { epoch: slot.epoch, first: seqOf(first), last: seqOf(last), count, bytes: text, more };
+    chosen.more = events.length === maxEvents;
+    return chosen;
+  }
+
+  /** From the row that holds this number on. */
+  *#rowsFrom(slot: Slot, from: number, maxEvents: number): Generator<SizedRow> {
+    const [begin, end] = [idOf(slot.slot, from), idOf(slot.slot + 1, 0)];
+    const before = from > slot.first ? this.#before.get(idOf(slot.slot, 0), begin) : undefined;
+    const few = this.#rows.all(before && before.id + before.count > begin ? before.id : begin, end, rowsAtFirst);
+    yield* few;
+    const last = few.at(-1);
+    if (last && few.length === rowsAtFirst) yield* this.#rows.all(last.id + 1, end, maxEvents);
   }
 }
 
-/** @param start of the first text in the joined bytes; each next one lies one comma further */
-function checkRows(rows: readonly SizeRow[], joined: Buffer, start: number): void {
-  const damaged: SizeRow[] = [];
-  let at = start;
-  for (const row of rows) {
-    if (row.sum !== null && row.sum !== rowSum(row, joined.subarray(at, at + row.bytes))) damaged.push(row);
-    at += row.bytes + 1;
+/** @param at where its text begins. @throws DamagedRows */
+function eventsOf(row: SizedRow, at: number): Waiting[] {
+  const { id, boot, monoMs, keep } = row;
+  const parts = partsOf(row, row.bytes);
+  if (!parts) throw new DamagedRows([{ id, bytes: row.bytes, isRow: true }]);
+  const facts = { boot, monoMs, keep, isAlone: row.parts === null };
+  return parts.map((part, n) => ({ ...facts, id: id + n, at: at + part.at, bytes: part.bytes, sum: part.sum }));
+}
+
+function howManyFit(events: readonly Waiting[], most: number, mostBytes: number): number {
+  let [count, bytes] = [0, 0];
+  for (const event of events) {
+    bytes += event.bytes + 1;
+    if (count === most || bytes > mostBytes) break;
+    count += 1;
+  }
+  return count;
+}
+
+/** @throws DamagedRows */
+function checkEvents(events: readonly Waiting[], joined: Buffer): void {
+  const damaged: DamagedEvents[] = [];
+  for (const event of events) {
+    const { id, at, bytes, sum } = event;
+    const isSound = sum === null || sum === rowSum(event, joined.subarray(at, at + bytes));
+    if (!isSound) damaged.push({ id, bytes, isRow: event.isAlone });
   }
   if (damaged.length > 0) throw new DamagedRows(damaged);
 }
+
+/** `[{…},{…}]`, or `{…}` when it is one; of memory of its own. */
+function cut(joined: Buffer, first: Waiting, last: Waiting): Uint8Array {
+  const [begin, end] = [first.at, last.at + last.bytes];
+  if (first === last) return new Uint8Array(joined.subarray(begin, end));
+  if (begin === 1 && end === joined.length - 1) return joined;
+  const bytes = new Uint8Array(joined.subarray(begin - 1, end + 1));
+  bytes[0] = opening;
+  bytes[bytes.length - 1] = closing;
+  return bytes;
+}
+
+const [opening = 0, closing = 0] = Buffer.from('[]');

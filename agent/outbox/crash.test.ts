@@ -219,7 +219,7 @@ describeWith('a disk that is full (tmpfs)', [needsMount], () => {
   it('refuses clearly, keeps alarms coming from its reserve, loses nothing, and recovers alone', async () => {
     const disk = join(folder, 'disk');
     await mkdir(disk);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk]).status).toBe(0);
     try {
       const known = { alarm: new Set<number>(), event: new Set<number>() };
       {
@@ -261,7 +261,7 @@ describeWith('a damaged store on a disk without room for another', [needsMount],
   it('gives up the lower lanes, in their order, says so, and goes on', async () => {
     const disk = join(folder, 'disk');
     await mkdir(disk);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk]).status).toBe(0);
     try {
       const epoch = await (async () => {
         await using outbox = await openTestOutbox(disk, { maxSizeBytes: 32 * 1024 * 1024 });

@@ -10,6 +10,7 @@ import { Health } from '#agent/core/health.ts';
 import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
 import { confirmedLog, cutLog, foreseeRecovery } from './log-file.ts';
 import { agrees, laneSum, rowSum } from './sums.ts';
+import type { Outbox } from './outbox.ts';
 import { numbers, openTestOutbox, range, testEvent, waiting } from './test-rig.ts';
 
 let folder: string;
@@ -143,41 +144,93 @@ describe('the log', () => {
   });
 });
 
-describe('a row', () => {
-  it('whose text is not what was written is given up alone, and declared', async () => {
-    const path = join(folder, 'store');
-    const epoch = await (async () => {
-      await using outbox = await openTestOutbox(path);
-      await outbox.append(range(1, 9).map((n) => testEvent('event', n)));
-      return outbox.epoch;
-    })();
-    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
-    db.exec("UPDATE outbox SET json = replace(json, 'i-4', 'i-5') WHERE json LIKE '%i-4%'");
-    db.exec('UPDATE outbox SET boot = 9 WHERE id % 1099511627776 = 7');
-    db.close();
+/** A store with events 1 to 9 of lane `event`, damaged while nobody had it open, and opened again. */
+async function damagedRows(appends: readonly (readonly number[])[], damage: (db: Sqlite) => void) {
+  const path = join(folder, 'store');
+  {
     await using outbox = await openTestOutbox(path);
-    expect(outbox.epoch).toBe(epoch);
-    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 8, 9]);
-    expect(outbox.state.event.depth).toBe(7);
-    expect((await waiting(outbox, 'audit')).map(({ data }) => [data['first'], data['last'], data['reason']])).toEqual([
-      ['4', '4', 'corrupt'],
-      ['7', '7', 'corrupt'],
-    ]);
+    for (const append of appends) await outbox.append(append.map((n) => testEvent('event', n, 10)));
+  }
+  const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+  damage(db);
+  db.close();
+  return await openTestOutbox(path);
+}
+
+const together = [range(1, 9)];
+const oneByOne = range(1, 9).map((n) => [n]);
+
+async function declaredIn(outbox: Outbox): Promise<unknown[]> {
+  return (await waiting(outbox, 'audit')).map(({ data }) => [
+    data['first'],
+    data['last'],
+    data['count'],
+    data['reason'],
+  ]);
+}
+
+const flipText = (db: Sqlite): unknown =>
+  db.exec('UPDATE outbox SET json = replace(json, \'"i-4"\', \'"i-5"\') WHERE json LIKE \'%"i-4"%\'');
+
+/** @param at byte of what says where the events of the row are */
+function flipParts(db: Sqlite, at: number): void {
+  const parts = db.prepare<[], Buffer>('SELECT parts FROM outbox').pluck().get() ?? Buffer.alloc(0);
+  parts.writeUInt8(parts.readUInt8(at) ^ 4, at);
+  db.prepare('UPDATE outbox SET parts = ?').run(parts);
+}
+
+describe('an event', () => {
+  it.each([
+    ['one by one', oneByOne],
+    ['together', together],
+  ])('whose text is not what was written is given up alone, and declared: stored %s', async (_title, appends) => {
+    await using outbox = await damagedRows(appends, flipText);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
+    expect(outbox.state.event.depth).toBe(8);
+    expect(await declaredIn(outbox)).toEqual([['4', '4', 1, 'corrupt']]);
+    await outbox.ack('event', { epoch: outbox.epoch, seq: 9 });
+    expect(outbox.state.event).toMatchObject({ depth: 0, bytes: 0 });
   });
 
   it('of version 1 has no checksum, and is believed', async () => {
-    const path = join(folder, 'store');
-    {
-      await using outbox = await openTestOutbox(path);
-      await outbox.append(range(1, 3).map((n) => testEvent('event', n)));
-    }
-    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
-    db.exec('DROP INDEX outbox_expiry; ALTER TABLE outbox DROP COLUMN sum; ALTER TABLE lane DROP COLUMN sum');
-    db.pragma('user_version = 1');
-    db.close();
-    await using outbox = await openTestOutbox(path);
+    await using outbox = await damagedRows(oneByOne.slice(0, 3), (db) => {
+      db.exec('DROP VIEW waiting; CREATE VIEW waiting AS SELECT id FROM outbox; DROP INDEX outbox_expiry');
+      db.exec(
+        'ALTER TABLE outbox DROP COLUMN parts; ALTER TABLE outbox DROP COLUMN sum; ALTER TABLE lane DROP COLUMN sum',
+      );
+      db.pragma('user_version = 1');
+    });
     await outbox.append([testEvent('event', 4)]);
     expect(numbers(await waiting(outbox, 'event'))).toEqual(range(1, 4));
+  });
+});
+
+describe('a row', () => {
+  it.each([
+    ['its boot', (db: Sqlite) => void db.exec('UPDATE outbox SET boot = 9')],
+    ['how long a text is', (db: Sqlite) => flipParts(db, 8)],
+    ['that it holds several', (db: Sqlite) => void db.exec('UPDATE outbox SET parts = NULL')],
+    ['how many it holds', (db: Sqlite) => void db.exec('UPDATE outbox SET parts = substr(parts, 1, 24)')],
+    ['what there is of parts', (db: Sqlite) => void db.exec("UPDATE outbox SET parts = x'0102'")],
+  ])('of several events that is wrong in %s is given up whole, and declared', async (_title, damage) => {
+    await using outbox = await damagedRows(together, damage);
+    await outbox.append([testEvent('event', 10)]);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([10]);
+    expect(outbox.state.event.depth).toBe(1);
+    expect(await declaredIn(outbox)).toEqual([['1', '9', 9, 'corrupt']]);
+  });
+
+  it('of several events with one wrong checksum loses that event', async () => {
+    await using outbox = await damagedRows(together, (db) => flipParts(db, 8 * 3 + 4));
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);
+    expect(await declaredIn(outbox)).toEqual([['4', '4', 1, 'corrupt']]);
+  });
+
+  it('that an acknowledgement ends in, and that cannot be parted, is given up first', async () => {
+    await using outbox = await damagedRows(together, (db) => flipParts(db, 8));
+    await outbox.ack('event', { epoch: outbox.epoch, seq: 4 });
+    expect(outbox.state.event).toMatchObject({ depth: 0, bytes: 0, lastSeq: 9 });
+    expect(await declaredIn(outbox)).toEqual([['1', '9', 9, 'corrupt']]);
   });
 
   it('and a lane are summed over everything that says what they are', () => {

@@ -263,7 +263,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 4,
-    arbitrary: fc.record({ do: fc.constant('ack' as const), lane, part: fc.double({ min: 0, max: 1.2, noNaN: true }) }),
+    arbitrary: fc.record({
+      do: fc.constant('ack' as const),
+      lane,
+      part: fc.nat(120).map((hundredths) => hundredths / 100),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const), reboot: fc.boolean() }) },
 );

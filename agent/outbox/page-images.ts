@@ -23,6 +23,8 @@ export class PageImages {
   readonly #frames: readonly LogFrame[];
   readonly #newest = new Map<number, LogFrame>();
   readonly #free: ReadonlySet<number>;
+  /** Read last by `all`: what a page goes on in mostly lies close by. */
+  #chunk: { readonly first: number; readonly bytes: Buffer } = { first: 1, bytes: Buffer.alloc(0) };
 
   /** @throws a system error when there is no such file */
   constructor(database: string) {
@@ -37,6 +39,8 @@ export class PageImages {
     const frame = this.#newest.get(number);
     if (frame) return frame.bytes;
     if (number < 1) return undefined;
+    const at = (number - this.#chunk.first) * pageBytes;
+    if (at >= 0 && at < this.#chunk.bytes.length) return this.#chunk.bytes.subarray(at, at + pageBytes);
     const bytes = Buffer.alloc(pageBytes);
     return this.#read(bytes, number) > 0 ? bytes : undefined;
   };
@@ -44,10 +48,12 @@ export class PageImages {
   *all(): Generator<PageImage> {
     const pages = Math.ceil(fstatSync(this.#file).size / pageBytes);
     for (let first = 1; first <= pages; first += pagesAtOnce) {
-      const chunk = Buffer.allocUnsafe(pagesAtOnce * pageBytes);
+      const count = Math.min(pagesAtOnce, pages - first + 1);
+      const chunk = Buffer.allocUnsafe(count * pageBytes);
       // the last page may be cut
       chunk.fill(0, this.#read(chunk, first));
-      for (let number = first; number < first + pagesAtOnce && number <= pages; number += 1) {
+      this.#chunk = { first, bytes: chunk };
+      for (let number = first; number < first + count; number += 1) {
         const bytes = chunk.subarray((number - first) * pageBytes, (number - first + 1) * pageBytes);
         yield { number, bytes, isCurrent: !this.#newest.has(number) && !this.#free.has(number) };
       }

@@ -34,6 +34,8 @@ const pageHeadBytes = 8;
 /** Twice the longest event. */
 const longestRecord = 256 * 1024;
 const mostColumns = 16;
+/** Offsets that point nowhere: a page with more is no damaged page of its kind, but one of another. */
+const mostOutside = 4;
 
 /** What makes no sense is left out: never throws. */
 export function* recordsOf(page: Buffer, kind: number, options: ReadOptions): Generator<PageRecord> {
@@ -43,10 +45,13 @@ export function* recordsOf(page: Buffer, kind: number, options: ReadOptions): Ge
   const first = start + pageHeadBytes;
   const counted = page.readUInt16BE(start + 3);
   const most = Math.floor((pageBytes - first) / 2);
+  let outside = 0;
   for (let index = 0; index < most; index += 1) {
     const at = page.readUInt16BE(first + 2 * index);
     const isInside = at >= first + 2 && at < pageBytes - 2;
     if (index >= counted && (!options.isLenient || !isInside)) return;
+    outside += isInside ? 0 : 1;
+    if (!isOfKind && outside > mostOutside) return;
     const record = isInside ? recordAt(page, at, kind, options) : undefined;
     if (record) yield record;
   }

@@ -4,17 +4,17 @@ import { type Origin, encodeEvent } from '#agent/domain/cloudevent.ts';
 import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { isProtected } from './budget.ts';
+import type { DamagedEvents } from './damaged-rows.ts';
+import { namesIn } from './names.ts';
 import type { Moment } from './protocol.ts';
 import { RowTexts, type WrittenEvent, writtenEvent } from './row-text.ts';
+import { bytesSql, countSql, OpenRun } from './runs.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
+import { Splitter } from './split.ts';
 import { rowSum } from './sums.ts';
 
 type Reason = EventData<'dropped'>['reason'];
-
-type PlainValue = number | Uint8Array;
-/** id, time, text, checksum */
-const plainValues = 4;
 
 export interface RowOptions {
   /** 1: tells of a loss, and is never given up. */
@@ -22,8 +22,7 @@ export interface RowOptions {
   readonly lifeMs?: number | undefined;
 }
 
-/** Rows that one statement writes: what a statement costs is shared. */
-const rowsAtOnce = 16;
+const noText = Buffer.alloc(0);
 
 /** Declarations for one giving-up. */
 const mostRuns = 32;
@@ -32,42 +31,42 @@ export class Rows {
   readonly #slots: Slots;
   readonly #origin: Origin;
   readonly #texts = new RowTexts();
-  readonly #insert: Statement<[number, number, number, number | null, number, Uint8Array, number]>;
-  readonly #insertPlain: Statement<[readonly PlainValue[]]>;
-  readonly #insertMany: Statement<[readonly PlainValue[]]>;
-  /** Rows that are not written yet, value by value. */
-  readonly #waiting: PlainValue[] = [];
+  readonly #split: Splitter;
+  readonly #insert: Statement<[number, number, number | null, number, Uint8Array, number, Uint8Array | null]>;
+  /** Rows that are not written yet, one in a lane at most. */
+  readonly #runs = new Map<Slot, OpenRun>();
   readonly #size: Statement<[number, number], { count: number; bytes: number }>;
-  readonly #expired: Statement<[number, number], { id: number; bytes: number }>;
+  readonly #expired: Statement<[number, number], RowSize>;
   readonly #remove: Statement<[number, number]>;
-  readonly #oldest: Statement<[number, number], { id: number; bytes: number }>;
+  readonly #oldest: Statement<[number, number], RowSize>;
   readonly #giveUp: Statement<[number, number]>;
+  readonly #next: Statement<[number, number], number>;
+  readonly #text: Statement<[number], Buffer>;
   readonly #ledger: Statement<[number, number, number, number, number, string, number]>;
 
   constructor(db: Sqlite, slots: Slots, origin: Origin) {
     this.#slots = slots;
     this.#origin = origin;
-    this.#insert = db.prepare<[number, number, number, number | null, number, Uint8Array, number]>(
-      'INSERT INTO outbox VALUES (?, ?, ?, ?, ?, CAST(? AS TEXT), ?)',
-    );
-    // neither kept nor expiring, and of this boot, as most are
-    const plain = `(?, ${origin.boot}, ?, NULL, 0, CAST(? AS TEXT), ?)`;
-    this.#insertPlain = db.prepare<[readonly PlainValue[]]>(`INSERT INTO outbox VALUES ${plain}`);
-    this.#insertMany = db.prepare<[readonly PlainValue[]]>(
-      `INSERT INTO outbox VALUES ${Array.from({ length: rowsAtOnce }, () => plain).join(', ')}`,
-    );
-    this.#expired = db.prepare<[number, number], { id: number; bytes: number }>(
-      `SELECT id, octet_length(json) AS bytes FROM outbox
+    this.#split = new Splitter(db);
+    this.#insert = db.prepare(`INSERT INTO outbox VALUES (?, ${origin.boot}, ?, ?, ?, CAST(? AS TEXT), ?, ?)`);
+    const size = `id, ${countSql} AS count, ${bytesSql} AS bytes`;
+    this.#expired = db.prepare<[number, number], RowSize>(
+      `SELECT ${size} FROM outbox
        WHERE expires_mono_ms IS NOT NULL AND expires_mono_ms <= ? AND boot = ? AND keep = 0 ORDER BY id LIMIT 4096`,
     );
     this.#size = db.prepare<[number, number], { count: number; bytes: number }>(
-      'SELECT count(*) AS count, coalesce(sum(octet_length(json)), 0) AS bytes FROM outbox WHERE id BETWEEN ? AND ?',
+      `SELECT coalesce(sum(${countSql}), 0) AS count, coalesce(sum(${bytesSql}), 0) AS bytes
+       FROM outbox WHERE id BETWEEN ? AND ?`,
     );
     this.#remove = db.prepare<[number, number]>('DELETE FROM outbox WHERE id BETWEEN ? AND ?');
-    this.#oldest = db.prepare<[number, number], { id: number; bytes: number }>(
-      'SELECT id, octet_length(json) AS bytes FROM outbox WHERE id BETWEEN ? AND ? AND keep = 0 ORDER BY id LIMIT 4096',
+    this.#oldest = db.prepare<[number, number], RowSize>(
+      `SELECT ${size} FROM outbox WHERE id BETWEEN ? AND ? AND keep = 0 ORDER BY id LIMIT 4096`,
     );
     this.#giveUp = db.prepare<[number, number]>('DELETE FROM outbox WHERE id BETWEEN ? AND ? AND keep = 0');
+    this.#next = db
+      .prepare<[number, number], number>('SELECT id FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT 1')
+      .pluck();
+    this.#text = db.prepare<[number], Buffer>('SELECT CAST(json AS BLOB) FROM outbox WHERE id = ?').pluck();
     this.#ledger = db.prepare<[number, number, number, number, number, string, number]>(
       'INSERT INTO dropped (slot, first_seq, last_seq, count, bytes, reason, declared_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
@@ -78,11 +77,14 @@ export class Rows {
     const seq = slot.last + 1;
     const json = this.#texts.of(slot.head, event, seq);
     const at = Math.max(0, Math.round(monoMs));
-    const facts = { id: idOf(slot.slot, seq), boot: this.#origin.boot, monoMs: at, keep };
+    const id = idOf(slot.slot, seq);
     const expires = lifeMs === undefined || isProtected(slot.lane) ? null : at + Math.max(0, Math.round(lifeMs));
-    const sum = rowSum(facts, json);
-    if (keep === 0 && expires === null) this.#write(facts.id, at, json, sum);
-    else this.#insert.run(facts.id, facts.boot, at, expires, keep, json, sum);
+    if (keep === 0 && expires === null) this.#collect(slot, id, at, json);
+    else {
+      const sum = rowSum({ id, boot: this.#origin.boot, monoMs: at, keep }, json);
+      this.#insert.run(id, at, expires, keep, json, sum, null);
+    }
+    this.#texts.clear();
     slot.last = seq;
     slot.depth += 1;
     slot.bytes += json.length;
@@ -94,23 +96,28 @@ export class Rows {
     return seq;
   }
 
-  #write(id: number, at: number, json: Uint8Array, sum: number): void {
-    this.#waiting.push(id, at, json, sum);
-    if (this.#waiting.length < rowsAtOnce * plainValues) return;
-    this.#insertMany.run(this.#waiting);
-    this.forget();
+  /** Alarms leave one by one, so each has a row. */
+  #collect(slot: Slot, id: number, at: number, json: Uint8Array): void {
+    const run = this.#runs.get(slot) ?? new OpenRun(this.#origin.boot);
+    this.#runs.set(slot, run);
+    if (slot.lane === 'alarm' || !run.fits(id, at, json.length)) this.#write(run);
+    run.add(id, at, json);
+  }
+
+  #write(run: OpenRun): void {
+    if (run.isEmpty) return;
+    const { id, monoMs, json, sum, parts } = run.take();
+    this.#insert.run(id, monoMs, null, 0, json, sum, parts);
   }
 
   /** Writes the rows that wait: before they are looked for, and before the end of the transaction. */
   flush(): void {
-    for (let at = 0; at < this.#waiting.length; at += plainValues)
-      this.#insertPlain.run(this.#waiting.slice(at, at + plainValues));
-    this.forget();
+    for (const run of this.#runs.values()) this.#write(run);
   }
 
   /** The transaction that they belong to was rolled back. */
   forget(): void {
-    this.#waiting.length = 0;
+    for (const run of this.#runs.values()) run.forget();
     this.#texts.clear();
   }
 
@@ -132,6 +139,7 @@ export class Rows {
   /** Gives one event up, and declares it. */
   setAside(slot: Slot, seq: number, now: Moment): void {
     this.flush();
+    this.#part(slot, seq, seq);
     const id = idOf(slot.slot, seq);
     const { bytes } = this.#size.get(id, id) ?? { bytes: 0 };
     if (this.#giveUp.run(id, id).changes === 0) return;
@@ -164,10 +172,41 @@ export class Rows {
     }
   }
 
-  /** Gives up rows whose text is not what was written, and declares it. */
-  discardDamaged(rows: readonly { readonly id: number; readonly bytes: number }[], now: Moment): void {
+  /** Gives up what is not as it was written, and declares it. @returns bytes */
+  discardDamaged(damaged: readonly DamagedEvents[], now: Moment): number {
     this.flush();
-    for (const run of runsOf(rows)) this.#discard(run, 'corrupt', now);
+    for (const run of runsOf(damaged.filter(({ isRow }) => !isRow).map((event) => ({ ...event, count: 1 })))) {
+      const slot = this.#slots.at(Math.floor(run.first / slotSize));
+      if (slot) this.#part(slot, seqOf(run.first), seqOf(run.last));
+      this.#discard(run, 'corrupt', now);
+    }
+    for (const row of damaged.filter(({ isRow }) => isRow))
+      for (const run of runsOf([this.#allOf(row)])) {
+        this.#discard(run, 'corrupt', now);
+        this.#recount(this.#slots.at(Math.floor(run.first / slotSize)));
+      }
+    return damaged.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** A row that does not say how many it holds: as many as its text tells of, where no other row begins. */
+  #allOf({ id, bytes }: DamagedEvents): RowSize {
+    const next = this.#next.get(id, idOf(Math.floor(id / slotSize) + 1, 0)) ?? Infinity;
+    const told = namesIn(this.#text.get(id) ?? noText, id).map(({ seq }) => seq - seqOf(id) + 1);
+    return { id, count: Math.max(1, Math.min(next - id, Math.max(0, ...told))), bytes };
+  }
+
+  #recount(slot: Slot | undefined): void {
+    if (!slot) return;
+    const { count, bytes } = this.#size.get(idOf(slot.slot, 1), idOf(slot.slot, slot.last)) ?? { count: 0, bytes: 0 };
+    [slot.depth, slot.bytes] = [count, bytes];
+    this.#slots.touch(slot);
+    this.#slots.refresh(slot);
+  }
+
+  /** No row reaches over an end of this range. */
+  #part(slot: Slot, first: number, last: number): void {
+    this.#split.at(slot, first);
+    this.#split.at(slot, last + 1);
   }
 
   #discard({ first, last, count, bytes }: Run, reason: Reason, now: Moment): number {
@@ -209,6 +248,7 @@ export class Rows {
   #removeRange(slot: Slot, first: number, last: number): void {
     if (last < first || slot.depth === 0) return;
     const [from, to] = [idOf(slot.slot, first), idOf(slot.slot, last)];
+    this.#part(slot, first, last);
     const { count, bytes } = this.#size.get(from, to) ?? { count: 0, bytes: 0 };
     if (count === 0) return;
     this.#remove.run(from, to);
@@ -219,28 +259,42 @@ export class Rows {
   #giveUpIn(slot: Slot, goalBytes: number, reason: Reason, now: Moment): number {
     let freed = 0;
     while (freed < goalBytes && slot.depth > 0) {
-      const rows = this.#oldest.all(idOf(slot.slot, 1), idOf(slot.slot + 1, 0));
-      let bytes = 0;
-      let count = 0;
-      for (const row of rows) {
-        if (freed + bytes >= goalBytes) break;
-        bytes += row.bytes;
-        count += 1;
-      }
-      if (count === 0) break;
-      for (const run of fewRuns(rows.slice(0, count))) {
+      const rows = this.#enough(this.#oldest.all(idOf(slot.slot, 1), idOf(slot.slot + 1, 0)), goalBytes - freed);
+      if (rows.length === 0) break;
+      for (const run of fewRuns(rows)) {
         this.#giveUp.run(run.first, run.last);
         slot.depth -= run.count;
         slot.bytes -= run.bytes;
         const [first, last] = [seqOf(run.first), seqOf(run.last)];
         this.declare(slot, { first, last, count: run.count, bytes: run.bytes }, reason, now);
+        freed += run.bytes;
       }
-      freed += bytes;
       this.#slots.touch(slot);
       this.#slots.refresh(slot);
     }
     return freed;
   }
+
+  /** The first of these rows that have so many bytes; the last of them is parted when it has more. */
+  #enough(rows: readonly RowSize[], goalBytes: number): RowSize[] {
+    const enough: RowSize[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      const missing = goalBytes - bytes;
+      if (missing <= 0) break;
+      const taken = row.count > 1 && row.bytes > missing ? { ...row, ...this.#split.first(row.id, missing) } : row;
+      enough.push(taken);
+      bytes += taken.bytes;
+    }
+    return enough;
+  }
+}
+
+/** A row: its first number, how many events it holds, and the bytes of their texts. */
+interface RowSize {
+  readonly id: number;
+  readonly count: number;
+  readonly bytes: number;
 }
 
 interface Run {
@@ -251,21 +305,23 @@ interface Run {
 }
 
 /** Neighbours together: a declaration may only name what is gone. */
-function runsOf(rows: readonly { readonly id: number; readonly bytes: number }[]): Run[] {
+function runsOf(rows: readonly RowSize[]): Run[] {
   const runs: Run[] = [];
-  for (const { id, bytes } of rows) {
+  for (const { id, count, bytes } of rows) {
     const run = runs.at(-1);
+    const last = id + count - 1;
     if (run && run.last + 1 === id)
-      runs.splice(-1, 1, { ...run, last: id, count: run.count + 1, bytes: run.bytes + bytes });
-    else runs.push({ first: id, last: id, count: 1, bytes });
+      runs.splice(-1, 1, { ...run, last, count: run.count + count, bytes: run.bytes + bytes });
+    else runs.push({ first: id, last, count, bytes });
   }
   return runs;
 }
 
 /** Where the rows are full of holes, one declaration over all is shorter than what it gives up. */
-function fewRuns(rows: readonly { readonly id: number; readonly bytes: number }[]): Run[] {
+function fewRuns(rows: readonly RowSize[]): Run[] {
   const runs = runsOf(rows);
-  const [first, last] = [rows[0], rows.at(-1)];
+  const [first, last] = [runs[0], runs.at(-1)];
   if (runs.length <= mostRuns || !first || !last) return runs;
-  return [{ first: first.id, last: last.id, count: rows.length, bytes: rows.reduce((sum, row) => sum + row.bytes, 0) }];
+  const sum = (of: (run: Run) => number): number => runs.reduce((all, run) => all + of(run), 0);
+  return [{ first: first.first, last: last.last, count: sum(({ count }) => count), bytes: sum(({ bytes }) => bytes) }];
 }

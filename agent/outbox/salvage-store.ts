@@ -13,10 +13,12 @@ import type { Salvaged, WriterOptions } from './protocol.ts';
 import { keep, storesPutAside } from './put-aside.ts';
 import type { Reserve } from './reserve.ts';
 import { Rows } from './rows.ts';
+import { countSql } from './runs.ts';
 import { type Damaged, openDamaged } from './salvage.ts';
 import { openNewStoreFile } from './schema.ts';
 import { Slots } from './slots.ts';
 import { declareMissing, takeOver } from './take-over.ts';
+import { TakenRows } from './taken-rows.ts';
 
 /** For the first commits of the new store. */
 const freeBytes = 1024 * 1024;
@@ -59,7 +61,8 @@ function fill(fresh: string, stores: readonly string[], options: WriterOptions, 
     const bootBefore = Math.max(...opened.map(({ boot }) => boot));
     const origin = identify(db, options, { bootBefore, isCutShort: false });
     const slots = new Slots(db, origin);
-    const missing = opened.flatMap((damaged) => takeOver(db, slots, damaged, lanes));
+    const taken = new TakenRows(db);
+    const missing = opened.flatMap((damaged) => takeOver(taken, slots, damaged, lanes));
     slots.begin();
     const rows = new Rows(db, slots, origin);
     declareMissing(missing, rows, { now: options.now, lanes });
@@ -78,7 +81,7 @@ function fill(fresh: string, stores: readonly string[], options: WriterOptions, 
 function eventsIn(file: string): number {
   const db = openSqlite(file, { busyMs: 0, readonly: true });
   try {
-    const count = 'SELECT (SELECT count(*) FROM outbox) - (SELECT count(*) FROM dropped)';
+    const count = `SELECT (SELECT coalesce(sum(${countSql}), 0) FROM outbox) - (SELECT count(*) FROM dropped)`;
     return Number(db.prepare(count).pluck().get());
   } finally {
     db.close();

@@ -9,19 +9,18 @@
 import { isLane, type Lane } from '#agent/domain/lane.ts';
 import { type PageImage, PageImages } from './page-images.ts';
 import { indexLeaf, type PageRecord, recordsOf, tableLeaf, type Value } from './page-records.ts';
-import { mostSlots, seqOf } from './schema.ts';
+import { type Name, namesIn } from './names.ts';
+import { partsOf } from './runs.ts';
+import { mostSlots, seqOf, slotSize } from './schema.ts';
 import { agrees, laneSum, rowSum } from './sums.ts';
 
-export interface SalvagedRow {
+export interface SalvagedEvent {
   readonly epoch: string;
   readonly lane: Lane;
   readonly seq: number;
   readonly boot: number;
   readonly monoMs: number;
   readonly keep: number;
-  /** In the old store, and the checksum of all this with it. */
-  readonly id: number;
-  readonly sum: number;
   /** UTF-8; undefined where it is damaged, and only tells that there was such a number. */
   readonly json: Buffer | undefined;
 }
@@ -50,7 +49,7 @@ export interface Damaged {
   readonly drops: readonly SalvagedDrop[];
   readonly boot: number;
   /** @param from `current`: as the store was last; `all`: also what it had removed, or written over */
-  readRows(from: 'current' | 'all'): Generator<SalvagedRow>;
+  readEvents(from: 'current' | 'all'): Generator<SalvagedEvent>;
   close(): void;
 }
 
@@ -61,39 +60,37 @@ export function openDamaged(path: string): Damaged {
   const drops: SalvagedDrop[] = [];
   let boot = 0;
   for (const image of images.all()) {
-    for (const record of tableRecords(images, image, true)) {
+    for (const record of shortRecords(image, tableLeaf)) {
       const lane = laneOf(record, image.isCurrent);
       if (lane) {
         const name = `${lane.slot} ${lane.epoch} ${lane.lane}`;
         lanes.set(name, newer(lanes.get(name), lane));
       } else if (image.isCurrent) drops.push(...dropOf(record));
     }
-    for (const { values } of indexRecords(images, image)) boot = Math.max(boot, bootOf(values));
+    for (const { values } of shortRecords(image, indexLeaf)) boot = Math.max(boot, bootOf(values));
   }
   return {
     lanes: [...lanes.values()].toSorted((one, other) => one.slot - other.slot),
     drops,
     boot,
-    readRows: (from) => readRows(images, from),
+    readEvents: (from) => readEvents(images, from),
     close: () => images.close(),
   };
 }
 
-function* readRows(images: PageImages, from: 'current' | 'all'): Generator<SalvagedRow> {
-  for (const image of images.all()) {
-    if (from === 'current' && !image.isCurrent) continue;
-    for (const record of tableRecords(images, image, from === 'all')) {
-      const row = rowOf(record);
-      if (row) yield row;
-    }
+function* readEvents(images: PageImages, from: 'current' | 'all'): Generator<SalvagedEvent> {
+  const { page } = images;
+  const names: SlotNames = new Map();
+  for (const { number, bytes, isCurrent } of images.all()) {
+    if (from === 'current' && !isCurrent) continue;
+    const options = { isFirst: number === 1, isLenient: from === 'all', page };
+    for (const record of recordsOf(bytes, tableLeaf, options)) yield* eventsOf(record, names);
   }
 }
 
-const tableRecords = (images: PageImages, image: PageImage, isLenient: boolean): Iterable<PageRecord> =>
-  recordsOf(image.bytes, tableLeaf, { isFirst: image.number === 1, isLenient, page: images.page });
-
-const indexRecords = (images: PageImages, image: PageImage): Iterable<PageRecord> =>
-  recordsOf(image.bytes, indexLeaf, { isFirst: image.number === 1, isLenient: false, page: images.page });
+/** Counters and the like are short: a record that goes on elsewhere holds events. */
+const shortRecords = ({ number, bytes }: PageImage, kind: number): Iterable<PageRecord> =>
+  recordsOf(bytes, kind, { isFirst: number === 1, isLenient: kind === tableLeaf, page: () => undefined });
 
 const isText = (value: Value | undefined): value is Buffer => Buffer.isBuffer(value);
 const areCounts = (values: readonly (Value | undefined)[]): values is number[] =>
@@ -134,28 +131,46 @@ function bootOf([key, value]: readonly Value[]): number {
   return Number.isSafeInteger(boot) ? boot : 0;
 }
 
+/** Of a slot: what it is called in the texts of its events. */
+type SlotNames = Map<number, Pick<Name, 'epoch' | 'lane'>>;
+
 /**
- * id (the key), boot, time, expiry, keep, text, sum. A row is believed when its text is whole; its number already when its
- * text says of itself what its id says.
+ * id (the key), boot, time, expiry, keep, text, sum, parts. An event is believed when its text is whole; its number already
+ * when its text says of itself what its place says, or its neighbour in the row is whole.
  */
-function rowOf({ key: id, values }: PageRecord): SalvagedRow | undefined {
-  const [none, boot, monoMs, , keep, json, sum = null] = values;
-  if (none !== null || !isText(json) || !areCounts([id, boot, monoMs, keep])) return undefined;
-  const [, epoch = '', lane = '', seq] = numbersPattern.exec(json.toString('latin1')) ?? [];
-  if (!isLane(lane) || seq !== String(seqOf(id))) return undefined;
+function* eventsOf({ key: id, values }: PageRecord, names: SlotNames): Generator<SalvagedEvent> {
+  const [none, boot, monoMs, , keep, json, sum = null, parts = null] = values;
+  if (none !== null || !isText(json) || !areCounts([id, boot, monoMs, keep])) return;
   const facts = { boot: Number(boot), monoMs: Number(monoMs), keep: Number(keep) };
-  // With a checksum the text is as it was written, and needs no parsing.
-  const own = rowSum({ id, ...facts }, json);
-  const isWhole = sum === null ? isEvent(json) : sum === own;
-  return { epoch, lane, seq: seqOf(id), ...facts, id, sum: own, json: isWhole ? json : undefined };
+  const isKnown = (parts === null || isText(parts)) && (sum === null || typeof sum === 'number');
+  const texts = ((isKnown && partsOf({ sum, parts }, json.length)) || []).map(({ at, bytes, sum: wanted }, n) => {
+    const text = json.subarray(at, at + bytes);
+    // With a checksum the text is as it was written, and needs no parsing.
+    const isWhole = wanted === null ? isEvent(text, id) : wanted === rowSum({ id: id + n, ...facts }, text);
+    return { text, isWhole };
+  });
+  const name = nameOf(id, texts.find(({ isWhole }) => isWhole)?.text, names);
+  if (!name) for (const said of namesIn(json, id)) yield { ...said, ...facts, json: undefined };
+  else {
+    for (const [n, { text, isWhole }] of texts.entries())
+      yield { ...name, seq: seqOf(id) + n, ...facts, json: isWhole ? text : undefined };
+  }
 }
 
-/** Quotes inside a JSON string are escaped, so no text of an event can pass for it. */
-const numbersPattern = /,"epoch":"([0-9a-f]{32})","lane":"([a-z]+)","seq":"(\d+)",/;
+/** @param text whole, so that the number of its slot is right too */
+function nameOf(id: number, text: Buffer | undefined, names: SlotNames): Pick<Name, 'epoch' | 'lane'> | undefined {
+  if (!text) return undefined;
+  const slot = Math.floor(id / slotSize);
+  const known = names.get(slot) ?? namesIn(text, id)[0];
+  if (known) names.set(slot, known);
+  return known;
+}
 
-function isEvent(json: Buffer): boolean {
+/** Without a checksum: it can be parsed, and says its number. */
+function isEvent(json: Buffer, id: number): boolean {
   try {
-    return (JSON.parse(json.toString('utf8')) as { specversion?: unknown }).specversion === '1.0';
+    const { specversion, seq } = JSON.parse(json.toString('utf8')) as { specversion?: unknown; seq?: unknown };
+    return specversion === '1.0' && seq === String(seqOf(id));
   } catch {
     return false;
   }

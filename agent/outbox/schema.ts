@@ -9,7 +9,7 @@
 import { type Sqlite, openSqlite } from '#agent/core/sqlite.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 
-export const storeVersion = 2;
+export const storeVersion = 3;
 /** A number beyond is a flipped bit, not a version to come. */
 const mostVersions = 255;
 export const pageBytes = 8_192;
@@ -65,7 +65,17 @@ const version2 = `
   CREATE INDEX outbox_expiry ON outbox (expires_mono_ms) WHERE expires_mono_ms IS NOT NULL;
 `;
 
-const migrations = [version1, version2];
+/** Several events in one row (runs.ts). */
+const version3 = `
+  ALTER TABLE outbox ADD COLUMN parts BLOB;
+  DROP VIEW waiting;
+  CREATE VIEW waiting AS
+    SELECT lane.epoch, lane.lane, outbox.id % 1099511627776 + event.key AS seq, outbox.boot, outbox.mono_ms,
+      event.value AS json
+    FROM outbox JOIN lane ON lane.slot = outbox.id / 1099511627776, json_each('[' || outbox.json || ']') AS event;
+`;
+
+const migrations = [version1, version2, version3];
 
 /**
  * Opens or creates the store so that a commit is on the disk when it returns, and reads back that it is so.

@@ -10,8 +10,9 @@ import { systemClock } from '#agent/core/clock.ts';
 import { OutpostError } from '#agent/core/errors.ts';
 import type { Origin } from '#agent/domain/cloudevent.ts';
 import { type Lane, lanes } from '#agent/domain/lane.ts';
-import { Batches, DamagedRows } from './batches.ts';
+import { Batches } from './batches.ts';
 import { hasPlenty, isProtected, needOf } from './budget.ts';
+import { type DamagedEvents, DamagedRows } from './damaged-rows.ts';
 import type {
   AckRequest,
   Answer,
@@ -65,6 +66,8 @@ export class Store {
   readonly #begin: Statement<[]>;
   readonly #end: Statement<[]>;
   #given = 0;
+  /** Of damaged events, in transactions of their own. */
+  #discarded = 0;
   #commits = 0;
   /** As it was up to the last checkpoint. */
   #pagesACommit = 0;
@@ -83,13 +86,14 @@ export class Store {
 
   run(job: Job): Answer {
     this.#given = 0;
+    this.#discarded = 0;
     this.#commitMs = 0;
     const written = this.#write(job);
     return {
       ...written,
       ...this.#peek(job, written.broken),
       counters: this.#slots.changes(),
-      dropped: this.#given,
+      dropped: this.#given + this.#discarded,
       commitMs: this.#commitMs,
     };
   }
@@ -173,12 +177,25 @@ export class Store {
     if (this.#options.reserve.restore(monoMs)) this.#db.pragma(`max_page_count = ${mostPages}`);
   }
 
-  /** @param takes which appends are stored; the others are refused for want of room */
+  /**
+   * Damaged rows in its way are given up first.
+   *
+   * @param takes which appends are stored; the others are refused for want of room
+   */
   #transact(
     job: Job,
     stretches: readonly Stretch[],
     giveUpBytes: number,
     takes: (stretch: Stretch) => boolean = () => true,
+  ): Written {
+    return this.#aroundDamage(job.now, () => this.#transactOnce(job, stretches, giveUpBytes, takes));
+  }
+
+  #transactOnce(
+    job: Job,
+    stretches: readonly Stretch[],
+    giveUpBytes: number,
+    takes: (stretch: Stretch) => boolean,
   ): Written {
     this.#slots.remember();
     this.#given = 0;
@@ -289,27 +306,31 @@ export class Store {
     return batches;
   }
 
-  /** What is damaged is given up and declared; what lies around it is sent. */
   #peekSound(request: PeekRequest, now: Moment): PeekedBatch | undefined {
+    return this.#aroundDamage(now, () => this.#batches.peek(request));
+  }
+
+  /** What is damaged is given up and declared; what lies around it is used. */
+  #aroundDamage<Result>(now: Moment, deed: () => Result): Result {
     for (;;) {
       try {
-        return this.#batches.peek(request);
+        return deed();
       } catch (thrown) {
         if (!(thrown instanceof DamagedRows)) throw thrown;
-        this.#discard(thrown.rows, now);
+        this.#discard(thrown.events, now);
       }
     }
   }
 
-  #discard(rows: DamagedRows['rows'], now: Moment): void {
+  #discard(damaged: readonly DamagedEvents[], now: Moment): void {
     this.#slots.remember();
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      this.#rows.discardDamaged(rows, now);
+      const bytes = this.#rows.discardDamaged(damaged, now);
       this.#rows.flush();
       this.#slots.persist();
       this.#db.exec('COMMIT');
-      this.#given += rows.reduce((sum, { bytes }) => sum + bytes, 0);
+      this.#discarded += bytes;
     } catch (thrown) {
       if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
       this.#rows.forget();

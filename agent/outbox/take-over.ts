@@ -1,13 +1,11 @@
 /** Puts what was read of a damaged store into the new one, in its old epoch, and declares what is missing. */
-import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { countOf, type Ranges, rangesOf, union, without } from '#agent/domain/ranges.ts';
 import type { Moment } from './protocol.ts';
 import type { Rows } from './rows.ts';
-import type { Damaged, SalvagedLane, SalvagedRow } from './salvage.ts';
-import { idOf, seqOf } from './schema.ts';
+import type { Damaged, SalvagedEvent, SalvagedLane } from './salvage.ts';
 import type { Slot, Slots } from './slots.ts';
-import { rowSum } from './sums.ts';
+import type { TakenRows } from './taken-rows.ts';
 
 /** Numbers that will never come; `count` of them where it is not known which. */
 export interface Missing {
@@ -21,12 +19,12 @@ export interface Missing {
  *
  * @param lanes whose rows are taken: there may not be room for all
  */
-export function takeOver(db: Sqlite, slots: Slots, damaged: Damaged, lanes: readonly Lane[]): readonly Missing[] {
-  const taking = new Taking(db, slots, damaged);
-  const isWanted = ({ lane }: SalvagedRow): boolean => lanes.includes(lane);
-  for (const row of damaged.readRows('current')) if (isWanted(row)) taking.take(row);
+export function takeOver(rows: TakenRows, slots: Slots, damaged: Damaged, lanes: readonly Lane[]): readonly Missing[] {
+  const taking = new Taking(rows, slots, damaged);
+  const isWanted = ({ lane }: SalvagedEvent): boolean => lanes.includes(lane);
+  for (const event of damaged.readEvents('current')) if (isWanted(event)) taking.take(event);
   if (taking.isIncomplete(lanes)) {
-    for (const row of damaged.readRows('all')) if (isWanted(row) && taking.misses(row)) taking.take(row);
+    for (const event of damaged.readEvents('all')) if (isWanted(event) && taking.misses(event)) taking.take(event);
   }
   return taking.end();
 }
@@ -53,37 +51,16 @@ interface Old {
   readonly damaged: Set<number>;
 }
 
-type Value = number | Buffer;
-
-/** Rows that one statement writes. */
-const rowsAtOnce = 16;
-const valuesARow = 6;
-
 class Taking {
+  readonly #rows: TakenRows;
   readonly #slots: Slots;
-  readonly #insertOne: Statement<[readonly Value[]]>;
-  readonly #insertMany: Statement<[readonly Value[]]>;
-  readonly #count: Statement<[number, number], number>;
-  readonly #bytes: Statement<[number, number], number>;
-  readonly #ids: Statement<[number, number], number>;
   readonly #old = new Map<Slot, Old>();
   readonly #isBlind: boolean;
-  readonly #waiting: Value[] = [];
-  readonly #damagedRows: SalvagedRow[] = [];
+  readonly #damagedEvents: SalvagedEvent[] = [];
 
-  constructor(db: Sqlite, slots: Slots, { lanes, drops }: Damaged) {
+  constructor(rows: TakenRows, slots: Slots, { lanes, drops }: Damaged) {
+    this.#rows = rows;
     this.#slots = slots;
-    const insert = (count: number): Statement<[readonly Value[]]> =>
-      db.prepare(
-        `INSERT OR IGNORE INTO outbox VALUES ${Array.from({ length: count }, () => '(?, ?, ?, NULL, ?, CAST(? AS TEXT), ?)').join(', ')}`,
-      );
-    this.#insertOne = insert(1);
-    this.#insertMany = insert(rowsAtOnce);
-    const numbers = (select: string): Statement<[number, number], number> =>
-      db.prepare<[number, number], number>(`SELECT ${select} FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id`).pluck();
-    this.#count = numbers('count(*)');
-    this.#bytes = numbers('coalesce(sum(octet_length(json)), 0)');
-    this.#ids = numbers('id');
     this.#isBlind = lanes.length === 0;
     for (const lane of lanes) {
       const slot = this.#slotOf(lane.epoch, lane.lane);
@@ -95,24 +72,14 @@ class Taking {
     }
   }
 
-  take(row: SalvagedRow): void {
-    const { epoch, lane, seq, boot, monoMs, keep, json } = row;
-    if (!json) {
-      this.#damagedRows.push(row);
+  take(event: SalvagedEvent): void {
+    if (!event.json) {
+      this.#damagedEvents.push(event);
       return;
     }
-    const slot = this.#slotOf(epoch, lane);
-    const id = idOf(slot.slot, seq);
-    slot.last = Math.max(slot.last, seq);
-    this.#waiting.push(
-      id,
-      boot,
-      monoMs,
-      keep,
-      json,
-      id === row.id ? row.sum : rowSum({ id, boot, monoMs, keep }, json),
-    );
-    if (this.#waiting.length === rowsAtOnce * valuesARow) this.#insertMany.run(this.#waiting.splice(0));
+    const slot = this.#slotOf(event.epoch, event.lane);
+    slot.last = Math.max(slot.last, event.seq);
+    this.#rows.add(slot, event, event.json);
   }
 
   /** Finds out what is missing. */
@@ -124,7 +91,7 @@ class Taking {
   }
 
   /** What was acknowledged or given up lies there too, and stays gone, as far as that is known. */
-  misses({ epoch, lane, seq }: SalvagedRow): boolean {
+  misses({ epoch, lane, seq }: SalvagedEvent): boolean {
     const slot = this.#slots.find(epoch, lane);
     const old = slot && this.#old.get(slot);
     if (!slot || !old?.lane || seq > slot.last) return true;
@@ -134,9 +101,9 @@ class Taking {
   end(): readonly Missing[] {
     this.#settle();
     for (const slot of this.#old.keys()) {
-      const [from, to] = [idOf(slot.slot, 1), idOf(slot.slot, slot.last)];
-      slot.depth = this.#count.get(from, to) ?? 0;
-      slot.bytes = this.#bytes.get(from, to) ?? 0;
+      const { numbers, bytes } = this.#rows.of(slot);
+      slot.depth = numbers.size;
+      slot.bytes = bytes;
       this.#slots.touch(slot);
       this.#slots.refresh(slot);
     }
@@ -149,13 +116,10 @@ class Taking {
     return slot;
   }
 
-  /** Writes the rows that wait, and counts the damaged ones, of epochs that something whole tells of. */
+  /** Writes the rows that wait, and counts the damaged events, of epochs that something whole tells of. */
   #settle(): void {
-    for (let at = 0; at < this.#waiting.length; at += valuesARow) {
-      this.#insertOne.run(this.#waiting.slice(at, at + valuesARow));
-    }
-    this.#waiting.length = 0;
-    for (const { epoch, lane, seq } of this.#damagedRows.splice(0)) {
+    this.#rows.flush();
+    for (const { epoch, lane, seq } of this.#damagedEvents.splice(0)) {
       const slot = this.#slots.find(epoch, lane);
       const old = slot && this.#old.get(slot);
       if (!slot || !old) continue;
@@ -176,21 +140,12 @@ class Taking {
   }
 
   #damagedBelow(slot: Slot, damaged: ReadonlySet<number>): number[] {
-    const below = [...damaged].filter((seq) => seq <= slot.acked).toSorted((a, b) => a - b);
-    return below.filter((seq) => this.#ids.get(idOf(slot.slot, seq), idOf(slot.slot, seq)) === undefined);
+    const { numbers } = this.#rows.of(slot);
+    return [...damaged].filter((seq) => seq <= slot.acked && !numbers.has(seq)).toSorted((a, b) => a - b);
   }
 
   /** Numbers above the last acknowledged that are not here. */
   #gaps(slot: Slot): Ranges {
-    const found: [number, number][] = [];
-    let next = slot.acked + 1;
-    const [from, to] = [idOf(slot.slot, next), idOf(slot.slot, slot.last)];
-    if (this.#count.get(from, to) === slot.last - slot.acked) return found;
-    for (const id of this.#ids.iterate(from, to)) {
-      if (seqOf(id) > next) found.push([next, seqOf(id) - 1]);
-      next = seqOf(id) + 1;
-    }
-    if (next <= slot.last) found.push([next, slot.last]);
-    return found;
+    return this.#rows.of(slot).numbers.gaps(slot.acked + 1, slot.last);
   }
 }

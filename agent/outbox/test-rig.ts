@@ -1,5 +1,6 @@
 /** What the tests of this room share: events of a wanted size, a host that they decide, and a look into the store. */
 import type { Clock } from '#agent/core/clock.ts';
+import type { Sqlite } from '#agent/core/sqlite.ts';
 import { systemClock } from '#agent/core/clock.ts';
 import { silentLog } from '#agent/core/log.ts';
 import type { Event } from '#agent/domain/event.ts';
@@ -11,6 +12,7 @@ import { ExpectedNumbers } from './expected-numbers.ts';
 import type { Host } from './host.ts';
 import { openOutbox, type Outbox, type OutboxOptions, type Position } from './outbox.ts';
 import { type Appends, noMemory } from './protocol.ts';
+import { type RowFacts, rowSum } from './sums.ts';
 
 export const testHost = (bootId = 'boot-1', machineId = 'machine-1'): Host => ({
   bootId,
@@ -83,3 +85,38 @@ export async function waitingEverywhere(outbox: Outbox): Promise<StoredEvent[]> 
 export const numbers = (events: readonly StoredEvent[]): number[] => events.map(({ seq }) => Number(seq));
 export const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_none, index) => first + index);
+
+export interface StoredText {
+  readonly id: number;
+  readonly keep: number;
+  readonly json: string;
+  /** Whether its checksum says so. */
+  readonly isSound: boolean;
+}
+
+interface StoredRow extends RowFacts {
+  readonly json: Buffer;
+  readonly sum: number | null;
+  readonly parts: Buffer | null;
+}
+
+/** Every event that the store holds, in the order of its ids; read as README.md describes the rows. */
+export function storedTexts(db: Sqlite): StoredText[] {
+  const rows = db
+    .prepare<[], StoredRow>(
+      'SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts FROM outbox ORDER BY id',
+    )
+    .all();
+  return rows.flatMap((row) => {
+    const count = row.parts === null ? 1 : row.parts.length / 8;
+    let at = 0;
+    return range(0, count - 1).map((n) => {
+      const bytes = row.parts?.readUInt32LE(8 * n) ?? row.json.length;
+      const sum = row.parts?.readUInt32LE(8 * n + 4) ?? row.sum;
+      const text = row.json.subarray(at, at + bytes);
+      at += bytes + 1;
+      const isSound = sum === rowSum({ ...row, id: row.id + n }, text);
+      return { id: row.id + n, keep: row.keep, json: text.toString('utf8'), isSound };
+    });
+  });
+}

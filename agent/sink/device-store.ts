@@ -5,7 +5,7 @@ import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
 import { isLane } from '#agent/domain/lane.ts';
 import type { Declared } from './database.ts';
-import { type Ranges, rangesOf } from '#agent/domain/ranges.ts';
+import { type Ranges, union } from '#agent/domain/ranges.ts';
 import type { LaneKey } from './received.ts';
 
 export interface StoredLane {
@@ -19,7 +19,7 @@ export interface StoredLane {
 
 const busyMs = 5_000;
 /** The tables of these versions are known; agent/outbox/README.md documents them. */
-const newestVersion = 2;
+const newestVersion = 3;
 const slotSize = 2 ** 40;
 
 /** @throws OutpostError `verify-store`, `outbox-newer` */
@@ -34,7 +34,7 @@ export function readDeviceStore(folder: string): readonly StoredLane[] {
       throw new OutpostError('outbox-newer', undefined, { context: { path, version, known: newestVersion } });
     }
     const open = db;
-    return open.transaction(() => readLanes(open))();
+    return open.transaction(() => readLanes(open, version))();
   } catch (thrown) {
     if (thrown instanceof OutpostError) throw thrown;
     throw new OutpostError('verify-store', `${path}: ${messageOf(thrown)}`, { context: { folder }, cause: thrown });
@@ -43,20 +43,21 @@ export function readDeviceStore(folder: string): readonly StoredLane[] {
   }
 }
 
-function readLanes(db: Sqlite): StoredLane[] {
+function readLanes(db: Sqlite, version: number): StoredLane[] {
   const device: unknown = db.prepare("SELECT value FROM meta WHERE key = 'device'").pluck().get();
   if (typeof device !== 'string') throw new Error('it does not say which device');
   const rows = db.prepare('SELECT slot, epoch, lane, last_seq FROM lane ORDER BY slot').all() as LaneRow[];
-  const ids = db.prepare('SELECT id FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id').pluck();
+  const count = version < 3 ? '1' : 'coalesce(octet_length(parts) / 8, 1)';
+  const runs = db.prepare(`SELECT id, ${count} FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id`).raw();
   const ledger = db.prepare('SELECT first_seq, last_seq, count FROM dropped WHERE slot = ?').raw();
   return rows.flatMap(({ slot, epoch, lane, last_seq: last }) => {
     if (!isLane(lane) || last === 0) return [];
-    const waiting = ids.all(slot * slotSize, (slot + 1) * slotSize - 1) as number[];
+    const waiting = runs.all(slot * slotSize, (slot + 1) * slotSize - 1) as [id: number, count: number][];
     return [
       {
         key: { device, epoch, lane },
         last,
-        waiting: rangesOf(waiting.map((id) => id - slot * slotSize)),
+        waiting: union(waiting.map(([id, events]) => [id - slot * slotSize, id - slot * slotSize + events - 1])),
         declared: ledger.all(slot) as Declared[],
       },
     ];

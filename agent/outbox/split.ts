@@ -1,0 +1,84 @@
+/**
+ * Parts rows where an acknowledgement or a giving-up ends in the middle of one, so that both are whole rows.
+ *
+ *   | 5 6 7 8 |   at 7 ->   | 5 6 | 7 8 |
+ */
+import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
+import { DamagedRows } from './damaged-rows.ts';
+import { countSql, type Part, partsOf, slicedRun, type StoredRun } from './runs.ts';
+import { idOf } from './schema.ts';
+import type { Slot } from './slots.ts';
+
+interface WholeRow extends StoredRun {
+  readonly json: Buffer;
+}
+
+interface SplitRow extends StoredRun {
+  readonly json: Buffer;
+  readonly parts: Buffer;
+}
+
+type Values = [json: Buffer, sum: number, parts: Buffer | null, id: number];
+
+export class Splitter {
+  readonly #before: Statement<[number, number], { id: number; count: number }>;
+  readonly #row: Statement<[number], WholeRow>;
+  readonly #shorten: Statement<Values>;
+  readonly #behind: Statement<[number, ...Values]>;
+
+  constructor(db: Sqlite) {
+    this.#before = db.prepare<[number, number], { id: number; count: number }>(
+      `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
+    );
+    this.#row = db.prepare<[number], WholeRow>(
+      'SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts FROM outbox WHERE id = ?',
+    );
+    this.#shorten = db.prepare<Values>('UPDATE outbox SET json = CAST(? AS TEXT), sum = ?, parts = ? WHERE id = ?');
+    this.#behind = db.prepare<[number, ...Values]>(
+      `INSERT INTO outbox
+       SELECT ?, boot, mono_ms, expires_mono_ms, keep, CAST(? AS TEXT), ?, ? FROM outbox WHERE id = ?`,
+    );
+  }
+
+  /** A row begins with this number, if any holds it. @throws DamagedRows */
+  at(slot: Slot, seq: number): void {
+    if (seq <= slot.first || seq > slot.last) return;
+    const id = idOf(slot.slot, seq);
+    const row = this.#before.get(idOf(slot.slot, 0), id);
+    if (row && row.id + row.count > id) this.#part(row.id, id - row.id);
+  }
+
+  /** The fewest first events of a row that have so many bytes become a row of their own. @throws DamagedRows */
+  first(id: number, bytes: number): { readonly count: number; readonly bytes: number } {
+    const row = this.#row.get(id);
+    const parts = row ? soundParts(row) : [];
+    let [count, sum] = [0, 0];
+    for (const part of parts) {
+      if (count > 0 && sum >= bytes) break;
+      count += 1;
+      sum += part.bytes;
+    }
+    if (count < parts.length) this.#part(id, count);
+    return { count, bytes: sum };
+  }
+
+  #part(id: number, count: number): void {
+    const row = this.#row.get(id);
+    if (!row) return;
+    const parts = soundParts(row);
+    if (!hasParts(row) || count >= parts.length) throw damaged(row);
+    const [head, tail] = [slicedRun(row, parts, 0, count), slicedRun(row, parts, count, parts.length)];
+    this.#behind.run(tail.id, tail.json, tail.sum, tail.parts, id);
+    this.#shorten.run(head.json, head.sum, head.parts, id);
+  }
+}
+
+const hasParts = (row: WholeRow): row is SplitRow => row.parts !== null;
+
+function soundParts(row: WholeRow): readonly Part[] {
+  const parts = partsOf(row, row.json.length);
+  if (!parts) throw damaged(row);
+  return parts;
+}
+
+const damaged = ({ id, json }: WholeRow): DamagedRows => new DamagedRows([{ id, bytes: json.length, isRow: true }]);
