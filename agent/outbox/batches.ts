@@ -34,12 +34,14 @@ interface Chosen {
 }
 
 /** Enough where each holds many events; the others of a batch are read when they are needed. */
-const rowsAtFirst = 4;
+const rowsAtFirst = 3;
+const rowsAfterwards = 64;
 
 export class Batches {
   readonly #slots: Slots;
   readonly #joined: Statement<[number, number], Buffer>;
-  readonly #rows: Statement<[number, number, number], SizedRow>;
+  readonly #few: Statement<[number, number], SizedRow>;
+  readonly #many: Statement<[number, number], SizedRow>;
   readonly #before: Statement<[number, number], { id: number; count: number }>;
 
   constructor(db: Sqlite, slots: Slots) {
@@ -50,10 +52,13 @@ export class Batches {
          FROM (SELECT json FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id)`,
       )
       .pluck();
-    this.#rows = db.prepare<[number, number, number], SizedRow>(
-      `SELECT id, octet_length(json) AS bytes, sum, boot, mono_ms AS monoMs, keep, parts
-       FROM outbox WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`,
-    );
+    // a limit that is bound would have SQLite prepare the statement again each time
+    const rows = (limit: number): Statement<[number, number], SizedRow> =>
+      db.prepare<[number, number], SizedRow>(
+        `SELECT id, octet_length(json) AS bytes, sum, boot, mono_ms AS monoMs, keep, parts
+         FROM outbox WHERE id >= ? AND id < ? ORDER BY id LIMIT ${limit}`,
+      );
+    [this.#few, this.#many] = [rows(rowsAtFirst), rows(rowsAfterwards)];
     this.#before = db.prepare<[number, number], { id: number; count: number }>(
       `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
     );
@@ -86,8 +91,8 @@ export class Batches {
     const chosen: Chosen = { events: [], firstRow: 0, lastRow: 0, more: false };
     const { events } = chosen;
     let [bytes, at] = [2, 1];
-    for (const row of this.#rowsFrom(slot, from, maxEvents)) {
-      const wanted = eventsOf(row, at).filter(({ id }) => seqOf(id) >= from);
+    for (const row of this.#rowsFrom(slot, from)) {
+      const wanted = eventsOf(row, at, from - seqOf(row.id));
       const fitting = howManyFit(wanted, maxEvents - events.length, maxBytes - bytes);
       const isFirst = events.length === 0;
       const isHalfFull = !isFirst && (2 * events.length >= maxEvents || 2 * bytes >= maxBytes);
@@ -108,23 +113,35 @@ export class Batches {
   }
 
   /** From the row that holds this number on. */
-  *#rowsFrom(slot: Slot, from: number, maxEvents: number): Generator<SizedRow> {
+  *#rowsFrom(slot: Slot, from: number): Generator<SizedRow> {
     const [begin, end] = [idOf(slot.slot, from), idOf(slot.slot + 1, 0)];
     const before = from > slot.first ? this.#before.get(idOf(slot.slot, 0), begin) : undefined;
-    const few = this.#rows.all(before && before.id + before.count > begin ? before.id : begin, end, rowsAtFirst);
-    yield* few;
-    const last = few.at(-1);
-    if (last && few.length === rowsAtFirst) yield* this.#rows.all(last.id + 1, end, maxEvents);
+    let rows = this.#few.all(before && before.id + before.count > begin ? before.id : begin, end);
+    for (let most = rowsAtFirst; ; most = rowsAfterwards) {
+      yield* rows;
+      const last = rows.at(-1);
+      if (!last || rows.length < most) return;
+      rows = this.#many.all(last.id + 1, end);
+    }
   }
 }
 
-/** @param at where its text begins. @throws DamagedRows */
-function eventsOf(row: SizedRow, at: number): Waiting[] {
-  const { id, boot, monoMs, keep } = row;
-  const parts = partsOf(row, row.bytes);
-  if (!parts) throw new DamagedRows([{ id, bytes: row.bytes, isRow: true }]);
-  const facts = { boot, monoMs, keep, isAlone: row.parts === null };
-  return parts.map((part, n) => ({ ...facts, id: id + n, at: at + part.at, bytes: part.bytes, sum: part.sum }));
+/**
+ * @param at where its text begins
+ * @param skipped events of it that are not wanted
+ * @throws DamagedRows
+ */
+function eventsOf({ id, boot, monoMs, keep, bytes, sum, parts }: SizedRow, at: number, skipped: number): Waiting[] {
+  const found = partsOf({ sum, parts }, bytes);
+  if (!found) throw new DamagedRows([{ id, bytes, isRow: true }]);
+  const isAlone = parts === null;
+  const events: Waiting[] = [];
+  for (let n = Math.max(0, skipped); n < found.length; n += 1) {
+    const part = found[n];
+    if (part)
+      events.push({ id: id + n, boot, monoMs, keep, at: at + part.at, bytes: part.bytes, sum: part.sum, isAlone });
+  }
+  return events;
 }
 
 function howManyFit(events: readonly Waiting[], most: number, mostBytes: number): number {
