@@ -175,16 +175,17 @@ export class Rows {
   /** Gives up what is not as it was written, and declares it. @returns bytes */
   discardDamaged(damaged: readonly DamagedEvents[], now: Moment): number {
     this.flush();
-    for (const run of runsOf(damaged.filter(({ isRow }) => !isRow).map((event) => ({ ...event, count: 1 })))) {
+    const events = damaged.filter(({ isRow }) => !isRow).map((event) => ({ ...event, count: 1 }));
+    for (const run of runsOf(events)) {
       const slot = this.#slots.at(Math.floor(run.first / slotSize));
       if (slot) this.#part(slot, seqOf(run.first), seqOf(run.last));
       this.#discard(run, 'corrupt', now);
     }
-    for (const row of damaged.filter(({ isRow }) => isRow))
-      for (const run of runsOf([this.#allOf(row)])) {
-        this.#discard(run, 'corrupt', now);
-        this.#recount(this.#slots.at(Math.floor(run.first / slotSize)));
-      }
+    for (const row of damaged.filter(({ isRow }) => isRow)) {
+      const { id, count, bytes } = this.#allOf(row);
+      this.#discard({ first: id, last: id + count - 1, count, bytes }, 'corrupt', now);
+      this.#recount(this.#slots.at(Math.floor(id / slotSize)));
+    }
     return damaged.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
