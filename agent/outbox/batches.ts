@@ -6,9 +6,10 @@
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import { type DamagedEvents, DamagedRows } from './damaged-rows.ts';
 import type { PeekedBatch, PeekRequest } from './protocol.ts';
-import { countSql, partsOf, type StoredRun } from './runs.ts';
+import { partsOf, type StoredRun } from './runs.ts';
 import { idOf, seqOf } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
+import { holders } from './split.ts';
 import { type RowFacts, rowSum } from './sums.ts';
 
 interface SizedRow extends StoredRun {
@@ -42,7 +43,7 @@ export class Batches {
   readonly #joined: Statement<[number, number], Buffer>;
   readonly #few: Statement<[number, number], SizedRow>;
   readonly #many: Statement<[number, number], SizedRow>;
-  readonly #before: Statement<[number, number], { id: number; count: number }>;
+  readonly #holder: ReturnType<typeof holders>;
 
   constructor(db: Sqlite, slots: Slots) {
     this.#slots = slots;
@@ -59,9 +60,7 @@ export class Batches {
          FROM outbox WHERE id >= ? AND id < ? ORDER BY id LIMIT ${limit}`,
       );
     [this.#few, this.#many] = [rows(rowsAtFirst), rows(rowsAfterwards)];
-    this.#before = db.prepare<[number, number], { id: number; count: number }>(
-      `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
-    );
+    this.#holder = holders(db);
   }
 
   /** The next events of a lane after a place in it; older epochs come first. @throws DamagedRows */
@@ -115,8 +114,7 @@ export class Batches {
   /** From the row that holds this number on. */
   *#rowsFrom(slot: Slot, from: number): Generator<SizedRow> {
     const [begin, end] = [idOf(slot.slot, from), idOf(slot.slot + 1, 0)];
-    const before = from > slot.first ? this.#before.get(idOf(slot.slot, 0), begin) : undefined;
-    let rows = this.#few.all(before && before.id + before.count > begin ? before.id : begin, end);
+    let rows = this.#few.all(this.#holder(slot, from) ?? begin, end);
     for (let most = rowsAtFirst; ; most = rowsAfterwards) {
       yield* rows;
       const last = rows.at(-1);

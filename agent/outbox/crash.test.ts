@@ -219,7 +219,7 @@ describeWith('a disk that is full (tmpfs)', [needsMount], () => {
   it('refuses clearly, keeps alarms coming from its reserve, loses nothing, and recovers alone', async () => {
     const disk = join(folder, 'disk');
     await mkdir(disk);
-    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'tmpfs', disk]).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', disk]).status).toBe(0);
     try {
       const known = { alarm: new Set<number>(), event: new Set<number>() };
       {

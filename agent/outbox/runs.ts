@@ -49,14 +49,12 @@ export function partsOf({ sum, parts }: Pick<StoredRun, 'sum' | 'parts'>, textBy
   return found.length * bytesAPart === parts.length && found.length > 0 && at - 1 === textBytes ? found : undefined;
 }
 
-/** Of the row as one: of its text when it holds one event, else of its parts, which have the sums of the texts. */
-export const runSum = (facts: RowFacts, parts: Buffer): number => rowSum(facts, parts);
-
 /** One row to be written. */
 export interface RunRow {
   readonly id: number;
   readonly monoMs: number;
   readonly json: Buffer;
+  /** Of the text when it holds one event, else of `parts`, which have the sums of the texts. */
   readonly sum: number;
   readonly parts: Buffer | null;
 }
@@ -67,13 +65,13 @@ export function slicedRun(
   parts: readonly Part[],
   from: number,
   end: number,
-): RunRow {
+): Omit<RunRow, 'monoMs'> {
   const [first, last] = [parts[from], parts[end - 1]];
   const id = row.id + from;
   const json = row.json.subarray(first?.at ?? 0, (last?.at ?? 0) + (last?.bytes ?? 0));
-  if (end - from === 1) return { id, monoMs: row.monoMs, json, sum: first?.sum ?? 0, parts: null };
+  if (end - from === 1) return { id, json, sum: first?.sum ?? 0, parts: null };
   const own = row.parts.subarray(from * bytesAPart, end * bytesAPart);
-  return { id, monoMs: row.monoMs, json, sum: runSum({ ...row, id }, own), parts: own };
+  return { id, json, sum: rowSum({ ...row, id }, own), parts: own };
 }
 
 /** Events that follow each other in one lane, until they are written. */
@@ -129,12 +127,11 @@ export class OpenRun {
   /** Its views hold until the next `add`. */
   take(): RunRow {
     const [id, monoMs, count] = [this.#id, this.#monoMs, this.#count];
-    this.#count = 0;
     const json = this.#text.subarray(0, this.#bytes);
-    this.#bytes = 0;
+    this.forget();
     if (count === 1) return { id, monoMs, json, sum: this.#sum, parts: null };
     const parts = this.#parts.subarray(0, count * bytesAPart);
-    return { id, monoMs, json, sum: runSum({ id, boot: this.#boot, monoMs, keep: 0 }, parts), parts };
+    return { id, monoMs, json, sum: rowSum({ id, boot: this.#boot, monoMs, keep: 0 }, parts), parts };
   }
 
   /** What is in it belonged to a transaction that was undone. */

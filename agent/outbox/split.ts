@@ -20,16 +20,27 @@ interface SplitRow extends StoredRun {
 
 type Values = [json: Buffer, sum: number, parts: Buffer | null, id: number];
 
+/** @returns finds the row that begins before this number of a slot, and holds it */
+export function holders(db: Sqlite): (slot: Slot, seq: number) => number | undefined {
+  const before = db.prepare<[number, number], { id: number; count: number }>(
+    `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
+  );
+  return (slot, seq) => {
+    if (seq <= slot.first || seq > slot.last) return undefined;
+    const id = idOf(slot.slot, seq);
+    const row = before.get(idOf(slot.slot, 0), id);
+    return row && row.id + row.count > id ? row.id : undefined;
+  };
+}
+
 export class Splitter {
-  readonly #before: Statement<[number, number], { id: number; count: number }>;
+  readonly #holder: ReturnType<typeof holders>;
   readonly #row: Statement<[number], WholeRow>;
   readonly #shorten: Statement<Values>;
   readonly #behind: Statement<[number, ...Values]>;
 
   constructor(db: Sqlite) {
-    this.#before = db.prepare<[number, number], { id: number; count: number }>(
-      `SELECT id, ${countSql} AS count FROM outbox WHERE id > ? AND id < ? ORDER BY id DESC LIMIT 1`,
-    );
+    this.#holder = holders(db);
     this.#row = db.prepare<[number], WholeRow>(
       'SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts FROM outbox WHERE id = ?',
     );
@@ -42,10 +53,9 @@ export class Splitter {
 
   /** A row begins with this number, if any holds it. @throws DamagedRows */
   at(slot: Slot, seq: number): void {
-    if (seq <= slot.first || seq > slot.last) return;
-    const id = idOf(slot.slot, seq);
-    const row = this.#before.get(idOf(slot.slot, 0), id);
-    if (row && row.id + row.count > id) this.#part(row.id, id - row.id);
+    const holder = this.#holder(slot, seq);
+    const row = holder === undefined ? undefined : this.#row.get(holder);
+    if (row) this.#part(row, soundParts(row), idOf(slot.slot, seq) - row.id);
   }
 
   /** The fewest first events of a row that have so many bytes become a row of their own. @throws DamagedRows */
@@ -58,18 +68,15 @@ export class Splitter {
       count += 1;
       sum += part.bytes;
     }
-    if (count < parts.length) this.#part(id, count);
+    if (row && count < parts.length) this.#part(row, parts, count);
     return { count, bytes: sum };
   }
 
-  #part(id: number, count: number): void {
-    const row = this.#row.get(id);
-    if (!row) return;
-    const parts = soundParts(row);
+  #part(row: WholeRow, parts: readonly Part[], count: number): void {
     if (!hasParts(row) || count >= parts.length) throw damaged(row);
     const [head, tail] = [slicedRun(row, parts, 0, count), slicedRun(row, parts, count, parts.length)];
-    this.#behind.run(tail.id, tail.json, tail.sum, tail.parts, id);
-    this.#shorten.run(head.json, head.sum, head.parts, id);
+    this.#behind.run(tail.id, tail.json, tail.sum, tail.parts, row.id);
+    this.#shorten.run(head.json, head.sum, head.parts, row.id);
   }
 }
 
