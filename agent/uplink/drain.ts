@@ -49,6 +49,13 @@ export interface DrainOptions {
   readonly log: Log;
 }
 
+/** What was acknowledged, and is still in the store. */
+interface Removable {
+  batches: number;
+  /** Of each epoch the highest number. */
+  readonly upto: Map<string, number>;
+}
+
 /** While the store cannot be read. */
 const retryMs = 500;
 /** Batches that are removed in one commit while more are in flight. */
@@ -66,7 +73,7 @@ export class Drain {
   readonly #options: DrainOptions;
   readonly #lanes: readonly LaneDrain[];
   readonly #wakeup: Wakeup;
-  readonly #removable = new Map<Lane, { readonly batches: number; readonly upto: Position }>();
+  readonly #removable = new Map<Lane, Removable>();
   readonly #removing = new Map<Lane, Promise<void>>();
   #cut: unknown;
 
@@ -220,8 +227,10 @@ export class Drain {
       lane.lane,
       done.reduce((sum, { count }) => sum + count, 0),
     );
-    const batches = (this.#removable.get(lane.lane)?.batches ?? 0) + done.length;
-    this.#removable.set(lane.lane, { batches, upto: { epoch: last.epoch, seq: last.last } });
+    const removable = this.#removable.get(lane.lane) ?? { batches: 0, upto: new Map<string, number>() };
+    removable.batches += done.length;
+    for (const { epoch, last: seq } of done) removable.upto.set(epoch, seq);
+    this.#removable.set(lane.lane, removable);
     this.#removeWhenDue(lane.lane);
   }
 
@@ -232,13 +241,14 @@ export class Drain {
 
   #remove(lane: Lane): void {
     const { source, log } = this.#options;
-    const upto = this.#removable.get(lane)?.upto;
+    const removable = this.#removable.get(lane);
     // one at a time: the slower the disk, the more each of them takes away
-    if (!upto || this.#removing.has(lane)) return;
+    if (!removable || this.#removing.has(lane)) return;
     this.#removable.delete(lane);
+    const acks = [...removable.upto].map(async ([epoch, seq]) => await source.ack(lane, { epoch, seq }));
     // A removal that fails is made up for by the next one, or the events are sent again: they keep their identity.
-    const removing = source
-      .ack(lane, upto)
+    const removing = Promise.all(acks)
+      .then(() => undefined)
       .catch((thrown: unknown) =>
         log.debug('What was acknowledged cannot be removed now.', { lane, reason: messageOf(thrown) }),
       )
