@@ -1,4 +1,5 @@
 /** The threads of this program by name: which room runs when main starts in a worker. */
+import type { SalvageThreadData } from '#agent/outbox/salvage-thread.ts';
 import type { OutboxThreadData } from '#agent/outbox/thread.ts';
 
 export interface ThreadData {
@@ -15,6 +16,11 @@ export async function runThread(data: ThreadData): Promise<void> {
     case 'outbox': {
       const { runOutboxThread } = await import('#agent/outbox/thread.ts');
       runOutboxThread(data as unknown as OutboxThreadData);
+      return;
+    }
+    case 'salvage': {
+      const { runSalvageThread } = await import('#agent/outbox/salvage-thread.ts');
+      runSalvageThread(data as unknown as SalvageThreadData);
       return;
     }
     default:

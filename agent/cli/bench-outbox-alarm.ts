@@ -155,6 +155,7 @@ class Watch {
       },
       setAside: async (lane, at) => await outbox.setAside(lane, at),
       onAppend: (listener) => outbox.onAppend(listener),
+      onTakenOver: (listener) => outbox.onTakenOver(listener),
     };
   }
 

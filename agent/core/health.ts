@@ -75,6 +75,11 @@ export const healthCodes = {
     severity: 'critical',
     text: 'What could be read was taken over, and the rest declared. Check the disk’s health; a damaged store is kept beside the new one.',
   },
+  'outbox-salvaging': {
+    title: 'What can be read of a damaged store is being taken over',
+    severity: 'warning',
+    text: 'New events are stored and sent meanwhile; the old ones follow when it is done. Leave the device on.',
+  },
   'ack-refused': {
     title: 'An acknowledgement of the consumer is refused',
     severity: 'warning',

@@ -51,7 +51,7 @@ declare global {
 export const packaged = (): Packaged | undefined => globalThis.outpostPackaged;
 
 export type ProcessEntry = 'vision';
-export type ThreadEntry = 'detection' | 'outbox';
+export type ThreadEntry = 'detection' | 'outbox' | 'salvage';
 
 /**
  * How V8 is set, from source (package.json's scripts too) and in the binary. What lives long here are buffers outside its

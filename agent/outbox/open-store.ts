@@ -1,23 +1,26 @@
 /**
  * From a folder to a store that can be trusted, in the writer thread.
  *
- *   lock -> open, check --damaged--> put aside, begin anew, take over what can be read, declare the rest, keep it
+ *   lock -> open, check --damaged--> put aside, begin anew
+ *        -> put aside: a small one is salvaged at once, a large one by a thread of its own; a salvaged one is adopted
  *        -> who am I: another device or machine begins a new epoch, another boot counts one up
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutpostError } from '#agent/core/errors.ts';
-import { isCorrupt, type Sqlite, sqliteCode } from '#agent/core/sqlite.ts';
-import { identify } from './identity.ts';
+import { isCorrupt, isDiskFull, type Sqlite, sqliteCode, toStoreError } from '#agent/core/sqlite.ts';
+import { adopt, discardSalvaged, isSalvaged, keepHeld, slotsBelow } from './adopt.ts';
+import { identify, type Past } from './identity.ts';
 import { type HeldStore, isThere, lockStore } from './lock.ts';
 import { cutLog, foreseeRecovery, stretchLog } from './log-file.ts';
-import type { Opened, Salvaged, WriterOptions } from './protocol.ts';
-import { putAside } from './put-aside.ts';
+import type { Opened, Salvaged, Salvaging, WriterOptions } from './protocol.ts';
+import { bytesOf, finishPuttingAside, putAside, storesPutAside } from './put-aside.ts';
 import { Reserve } from './reserve.ts';
-import { salvagePutAside } from './salvage-store.ts';
+import { bootOfDamaged } from './salvage.ts';
+import { buildSalvaged } from './salvage-store.ts';
 import { hasOurTables, openStoreFile } from './schema.ts';
 import { Slots } from './slots.ts';
-import { Store } from './store.ts';
+import { asFailure, Store } from './store.ts';
 import { agrees, type LaneFacts, laneSum } from './sums.ts';
 
 export interface OpenedStore {
@@ -33,6 +36,8 @@ export const storeFile = (folder: string): string => join(folder, 'outbox.db');
 /** Larger stores are not read through at every start, only after they were found damaged. */
 const checkedBytes = 256 * 1024 * 1024;
 const smallTables = ['meta', 'lane'];
+/** For the first commits of a store that was salvaged at once. */
+const freeBytes = 1024 * 1024;
 
 /** @throws OutpostError, SqliteError or a system error when the store cannot be opened at all */
 export function openStore(options: WriterOptions): OpenedStore {
@@ -57,17 +62,21 @@ function openLocked(options: WriterOptions, lock: HeldStore, isGone: boolean): O
   const file = storeFile(options.path);
   if (options.confirmed) cutLog(file, options.confirmed);
   const reserve = new Reserve(options.path, options.maxSizeBytes);
-  const { db, isCutShort, salvaged } = openChecked(file, options, { reserve, isOtherBoot: lock.isOtherBoot });
+  const { db, isCutShort, salvaged, salvaging } = takeUp(file, options, {
+    reserve,
+    ...openChecked(file, options, lock.isOtherBoot),
+  });
   try {
     const logPages = Math.max(64, Math.min(1_000, Math.floor(reserve.bytes / 2 / 8192)));
     db.pragma(`wal_autocheckpoint = ${logPages}`);
-    const { origin, slots } = db.transaction(() => begin(db, options, isCutShort)).immediate();
+    const past = { bootBefore: Math.max(0, ...(salvaging?.stores ?? []).map(bootOfDamaged)), isCutShort };
+    const { origin, slots } = db.transaction(() => begin(db, options, past, salvaging ? slotsBelow : 0)).immediate();
     stretchLog(file, logPages);
     const store = new Store(db, slots, { ...options, origin, reserve });
     const { epoch, boot } = origin;
     return {
       store,
-      opened: { epoch, boot, slots: slots.state(), salvaged, isGone: isGone && !salvaged },
+      opened: { epoch, boot, slots: slots.state(), salvaged, salvaging, isGone: isGone && !salvaged && !salvaging },
       close: () => {
         db.close();
         lock.handle.close();
@@ -79,10 +88,9 @@ function openLocked(options: WriterOptions, lock: HeldStore, isGone: boolean): O
   }
 }
 
-/** @param isCutShort its last commit may have been acknowledged: its numbers are not given again */
-function begin(db: Sqlite, options: WriterOptions, isCutShort: boolean) {
-  const origin = identify(db, options, { bootBefore: 0, isCutShort });
-  const slots = new Slots(db, origin);
+function begin(db: Sqlite, options: WriterOptions, past: Past, slotsAbove: number) {
+  const origin = identify(db, options, past);
+  const slots = new Slots(db, origin, slotsAbove);
   slots.begin();
   slots.persist();
   return { origin, slots };
@@ -90,21 +98,18 @@ function begin(db: Sqlite, options: WriterOptions, isCutShort: boolean) {
 
 interface Checked {
   readonly db: Sqlite;
+  /** Its last commit may have been acknowledged: its numbers are not given again. */
   readonly isCutShort: boolean;
-  readonly salvaged: Salvaged | undefined;
 }
 
 /**
+ * The store, or a new one after it was put aside.
+ *
  * Commits behind the end of recovery: several, or one in the same boot, were acknowledged, and the log is damaged. One
  * after a power cut was most likely being written; it is cut off, so that no later start takes it for damage.
  */
-function openChecked(
-  file: string,
-  options: WriterOptions,
-  { reserve, isOtherBoot }: { readonly reserve: Reserve; readonly isOtherBoot: boolean },
-): Checked {
-  const salvage = (): Salvaged | undefined => salvagePutAside(file, options, reserve);
-  const before = salvage();
+function openChecked(file: string, options: WriterOptions, isOtherBoot: boolean): Checked {
+  finishPuttingAside(file);
   const foreseen = foreseeRecovery(file);
   const beyond = foreseen?.commitsBeyond ?? 0;
   // SQLite removes the log of a file that is empty
@@ -112,11 +117,42 @@ function openChecked(
   if (!isAlone && (beyond === 0 || (beyond === 1 && isOtherBoot))) {
     if (foreseen && beyond === 1) cutLog(file, foreseen.end);
     const db = openSound(file, options.suspect);
-    if (db) return { db, isCutShort: beyond > 0, salvaged: before };
+    if (db) return { db, isCutShort: beyond > 0 };
   }
   putAside(file, options.now.wallMs);
-  const salvaged = salvage();
-  return { db: openStoreFile(file), isCutShort: false, salvaged };
+  return { db: openStoreFile(file), isCutShort: false };
+}
+
+interface TakenUp extends Checked {
+  readonly salvaged: Salvaged | undefined;
+  readonly salvaging: Salvaging | undefined;
+}
+
+/** What was put aside: held already, salvaged now, or to be salvaged while this one serves, which goes on whatever happens. */
+function takeUp(file: string, options: WriterOptions, checked: Checked & { readonly reserve: Reserve }): TakenUp {
+  const { db, isCutShort, reserve } = checked;
+  const stores = storesPutAside(file);
+  if (stores.length === 0) return { db, isCutShort, salvaged: undefined, salvaging: undefined };
+  const held = keepHeld(file, db, stores);
+  if (held) return { db, isCutShort, salvaged: held, salvaging: undefined };
+  const bytes = bytesOf(stores);
+  try {
+    if (!isSalvaged(file, stores)) {
+      discardSalvaged(file);
+      if (bytes > options.salvageFirstBytes)
+        return { db, isCutShort, salvaged: undefined, salvaging: { stores, bytes } };
+      buildSalvaged(file, stores, { keepFreeBytes: freeBytes, release: () => reserve.release() });
+    }
+    db.close();
+    const salvaged = adopt(file, stores, options, isCutShort);
+    return { db: openStoreFile(file), isCutShort: false, salvaged, salvaging: undefined };
+  } catch (thrown) {
+    // a disk that is full may have room another time
+    if (!isDiskFull(thrown)) discardSalvaged(file);
+    const failure = asFailure(toStoreError(thrown, options.path));
+    const again = db.open ? db : openStoreFile(file);
+    return { db: again, isCutShort, salvaged: undefined, salvaging: { stores, bytes, failure } };
+  }
 }
 
 /** @returns undefined when it is damaged */

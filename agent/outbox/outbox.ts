@@ -20,6 +20,7 @@ import type { AckRequest, Answer, Moment, Opened, PeekedBatch, PeekRequest, Slot
 import { Jobs } from './jobs.ts';
 import { type LaneRate, LaneRates } from './lane-rates.ts';
 import { ReadAhead } from './read-ahead.ts';
+import { Salvager } from './salvager.ts';
 import { withChanges } from './slots.ts';
 import type { WaitingWriter } from './waiting-writer.ts';
 import { Writer } from './writer.ts';
@@ -37,6 +38,8 @@ export interface OutboxOptions {
   readonly host?: Host;
   /** A writer thread that was started beforehand. */
   readonly writer?: WaitingWriter | undefined;
+  /** A damaged store up to this size is salvaged before anything is served, a larger one beside a new one; 64 MiB. */
+  readonly salvageFirstBytes?: number;
 }
 
 /** A place in a lane: older epochs lie before newer ones. */
@@ -101,8 +104,15 @@ export interface Outbox extends AsyncDisposable {
   ask(): void;
   /** Told of lanes with new events. @returns a function that ends the subscription */
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
+  /**
+   * Told when events of older epochs were taken over from a damaged store: they lie before places that were read already.
+   * @returns a function that ends the subscription
+   */
+  onTakenOver(listener: () => void): () => void;
 }
 
+/** Under a second, on a slow device too. */
+const salvageFirst = 64 * 1024 * 1024;
 /** Events that wait for the disk; beyond it producers are refused. */
 const mostWaiting = 65_536;
 
@@ -117,7 +127,9 @@ class DurableOutbox implements Outbox {
   readonly #options: OutboxOptions;
   readonly #host: Host;
   readonly #writer: Writer;
+  readonly #salvager: Salvager;
   readonly #listeners = new Set<(lanes: ReadonlySet<Lane>) => void>();
+  readonly #takenOver = new Set<() => void>();
   readonly #ahead = new ReadAhead(async (request) => await this.#read(request));
   readonly #fresh = new FreshAlarms();
   readonly #jobs: Jobs;
@@ -128,19 +140,28 @@ class DurableOutbox implements Outbox {
   readonly #rates: LaneRates;
 
   constructor(options: OutboxOptions) {
-    const { path, device, maxSizeBytes, clock, log, random = systemRandom } = options;
+    const { path, device, maxSizeBytes, clock, log, health, random = systemRandom } = options;
+    const { salvageFirstBytes = salvageFirst } = options;
     this.#options = options;
     this.#rates = new LaneRates(clock.monoMs());
     this.#host = options.host ?? systemHost(clock);
     this.#origin = { device, epoch: '', boot: 0 };
     const { bootId, machineId } = this.#host;
     this.#writer = new Writer({
-      options: () => ({ path, device, maxSizeBytes, bootId, machineId, now: this.#now() }),
+      options: () => ({ path, device, maxSizeBytes, bootId, machineId, salvageFirstBytes, now: this.#now() }),
       clock,
       random,
       log,
       waiting: options.writer,
       events: { opened: (opened) => this.#opened(opened), down: (error) => this.#refuseAll(error) },
+    });
+    this.#salvager = new Salvager({
+      path,
+      reopen: () => this.#writer.reopen(),
+      clock,
+      random,
+      health,
+      log,
     });
     this.#jobs = new Jobs({
       writer: this.#writer,
@@ -226,10 +247,16 @@ class DurableOutbox implements Outbox {
     return () => this.#listeners.delete(listener);
   }
 
+  onTakenOver(listener: () => void): () => void {
+    this.#takenOver.add(listener);
+    return () => this.#takenOver.delete(listener);
+  }
+
   /** What was asked for before is still written. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#salvager.close();
     await this.#jobs.settled();
     await this.#writer.close();
     this.#refuseAll(new OutpostError('outbox-closed'));
@@ -271,7 +298,7 @@ class DurableOutbox implements Outbox {
     else if (answer.seqs.length > 0) this.#options.health?.clear('outbox-full', 'agent');
   }
 
-  #opened({ epoch, boot, slots, salvaged, isGone }: Opened): void {
+  #opened({ epoch, boot, slots, salvaged, salvaging, isGone }: Opened): void {
     this.#origin = { device: this.#options.device, epoch, boot };
     this.#slots = slots;
     this.#ahead.forget();
@@ -279,7 +306,9 @@ class DurableOutbox implements Outbox {
     this.#down = undefined;
     if (salvaged) this.#tellLoss(`${salvaged.events} events were taken over; the old file: ${salvaged.keptAside}`);
     if (isGone) this.#tellLoss(`outbox.db in ${this.#options.path} is missing or empty; a new store was begun`);
+    this.#salvager.opened(salvaging);
     this.#tell(new Set(slots.flatMap(({ lane, depth }) => (depth > 0 ? [lane] : []))));
+    if (salvaged) for (const listener of this.#takenOver) listener();
     this.#jobs.pump();
   }
 

@@ -32,6 +32,8 @@ export interface WriterOptions {
   /** What the log held when a commit failed: what lies behind it was refused. */
   readonly confirmed: ConfirmedLog | undefined;
   readonly now: Moment;
+  /** A damaged store up to this size is salvaged before anything is served; a larger one while another serves. */
+  readonly salvageFirstBytes: number;
 }
 
 /** Of a Job's texts. It goes to the writer with the Job, and comes back with the Answer. */
@@ -149,6 +151,7 @@ export interface Opened {
   readonly boot: number;
   readonly slots: readonly SlotState[];
   readonly salvaged: Salvaged | undefined;
+  readonly salvaging: Salvaging | undefined;
   /** There was a store in this folder, and its file is missing or empty. */
   readonly isGone: boolean;
 }
@@ -161,12 +164,26 @@ export interface Salvaged {
   readonly events: number;
 }
 
+/** Damaged stores that were put aside, and of which nothing was taken over yet: another one serves meanwhile. */
+export interface Salvaging {
+  readonly stores: readonly string[];
+  readonly bytes: number;
+  /** Why it failed when it was tried. */
+  readonly failure?: Failure;
+}
+
 /** A text is word of an Answer in the mailbox. */
 export type FromWriter =
   | 'look'
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | ({ readonly kind: 'answer'; readonly answer: Answer; readonly memory: JobMemory } & InTurn);
+
+/** Of a salvage beside the store that serves. */
+export type FromSalvage =
+  | { readonly kind: 'taken'; readonly bytes: number }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** Counted over all that the writer is told, from 0; 32 bits that wrap. */
 export interface InTurn {

@@ -1,11 +1,11 @@
 /**
- * A damaged store has one name until a new one holds what could be read of it, and another after:
+ * A damaged store has one name until another one holds what could be read of it, and a last one after:
  *
- *   outbox.db --> outbox.salvaging-TIME.db --(a new outbox.db is complete)--> outbox.damaged-TIME.db
+ *   outbox.db --> outbox.salvaging-TIME.db --(outbox.db holds what can be read of it)--> outbox.damaged-TIME.db
  *
  * Its log is renamed first, so wherever a process ends in between, the next one knows how far it was.
  */
-import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 const [before, after] = ['outbox.salvaging-', 'outbox.damaged-'];
@@ -26,13 +26,24 @@ export function putAside(file: string, wallMs: number): void {
   rmSync(`${file}-shm`, { force: true });
 }
 
-/** @returns stores that are put aside, and not kept yet */
+/** `…Z`, then `…Z-2`, of the same second. */
+const inOrder = new Intl.Collator('en', { numeric: true });
+const withoutEnding = (name: string): string => name.slice(0, -'.db'.length);
+
+/** @returns stores that are put aside, and not kept yet: the oldest first */
 export function storesPutAside(file: string): string[] {
-  finishPuttingAside(file);
   const folder = dirname(file);
   const names = readdirSync(folder).filter((name) => name.startsWith(before) && name.endsWith('.db'));
-  return names.toSorted().map((name) => join(folder, name));
+  return names
+    .toSorted((one, other) => inOrder.compare(withoutEnding(one), withoutEnding(other)))
+    .map((name) => join(folder, name));
 }
+
+/** Of these stores and their logs. */
+export const bytesOf = (stores: readonly string[]): number =>
+  stores
+    .flatMap((store) => [store, logOf(store)])
+    .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 
 /** @returns under which name */
 export function keep(aside: string): string {
@@ -43,7 +54,7 @@ export function keep(aside: string): string {
 }
 
 /** A log without its store says that the store was still to follow. */
-function finishPuttingAside(file: string): void {
+export function finishPuttingAside(file: string): void {
   const folder = dirname(file);
   const log = readdirSync(folder).find((name) => name.startsWith(before) && name.endsWith(logOf('.db')));
   const aside = log && join(folder, log.slice(0, -logOf('').length));

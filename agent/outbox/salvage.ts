@@ -78,6 +78,26 @@ export function openDamaged(path: string): Damaged {
   };
 }
 
+/** Pages of a store among which the table is that names the boot: it was one of the first to be made. */
+const firstPages = 64;
+
+/** @returns the number of the boot in which it was written; 0 where its first pages do not tell */
+export function bootOfDamaged(path: string): number {
+  const images = new PageImages(path);
+  try {
+    let boot = 0;
+    for (let number = 1; number <= firstPages; number += 1) {
+      const bytes = images.page(number);
+      if (!bytes) break;
+      const records = shortRecords({ number, bytes, isCurrent: true }, indexLeaf);
+      for (const { values } of records) boot = Math.max(boot, bootOf(values));
+    }
+    return boot;
+  } finally {
+    images.close();
+  }
+}
+
 function* readEvents(images: PageImages, from: 'current' | 'all'): Generator<SalvagedEvent> {
   const { page } = images;
   const names: SlotNames = new Map();

@@ -38,6 +38,7 @@ interface LaneRow {
 export class Slots {
   readonly #db: Sqlite;
   readonly #origin: Origin;
+  readonly #above: number;
   readonly #all: Slot[] = [];
   readonly #touched = new Set<Slot>();
   readonly #update: Statement<[number, number, number, number, number, number]>;
@@ -48,9 +49,11 @@ export class Slots {
   /** What `changes` gave last. */
   readonly #told: SlotState[] = [];
 
-  constructor(db: Sqlite, origin: Origin) {
+  /** @param above numbers up to this one are left free */
+  constructor(db: Sqlite, origin: Origin, above = 0) {
     this.#db = db;
     this.#origin = origin;
+    this.#above = above;
     this.#update = db.prepare<[number, number, number, number, number, number]>(
       'UPDATE lane SET last_seq = ?, acked_seq = ?, depth = ?, bytes = ?, sum = ? WHERE slot = ?',
     );
@@ -87,7 +90,7 @@ export class Slots {
   }
 
   create(epoch: string, lane: Lane): Slot {
-    const slot = (this.#all.at(-1)?.slot ?? 0) + 1;
+    const slot = Math.max(this.#all.at(-1)?.slot ?? 0, this.#above) + 1;
     this.#db.prepare('INSERT INTO lane (slot, epoch, lane) VALUES (?, ?, ?)').run(slot, epoch, lane);
     const made = this.#load({ slot, epoch, lane, last_seq: 0, acked_seq: 0, depth: 0, bytes: 0 });
     this.touch(made);

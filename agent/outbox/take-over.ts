@@ -1,8 +1,6 @@
-/** Puts what was read of a damaged store into the new one, in its old epoch, and declares what is missing. */
+/** Puts what was read of a damaged store into another one, in its old epoch, and finds what is missing. */
 import type { Lane } from '#agent/domain/lane.ts';
 import { countOf, type Ranges, rangesOf, union, without } from '#agent/domain/ranges.ts';
-import type { Moment } from './protocol.ts';
-import type { Rows } from './rows.ts';
 import type { Damaged, SalvagedEvent, SalvagedLane } from './salvage.ts';
 import type { Slot, Slots } from './slots.ts';
 import type { TakenRows } from './taken-rows.ts';
@@ -15,8 +13,6 @@ export interface Missing {
 }
 
 /**
- * Before this epoch has its slots, so that what is taken over goes first.
- *
  * @param lanes whose rows are taken: there may not be room for all
  */
 export function takeOver(rows: TakenRows, slots: Slots, damaged: Damaged, lanes: readonly Lane[]): readonly Missing[] {
@@ -27,18 +23,6 @@ export function takeOver(rows: TakenRows, slots: Slots, damaged: Damaged, lanes:
     for (const event of damaged.readEvents('all')) if (isWanted(event) && taking.misses(event)) taking.take(event);
   }
   return taking.end();
-}
-
-/** Says which numbers will never come. */
-export function declareMissing(
-  missing: readonly Missing[],
-  rows: Rows,
-  { now, lanes }: { readonly now: Moment; readonly lanes: readonly Lane[] },
-): void {
-  for (const { slot, range, count } of missing) {
-    const reason = lanes.includes(slot.lane) ? 'corrupt' : 'disk-full';
-    rows.declare(slot, { first: range[0], last: range[1], count, bytes: 0 }, reason, now);
-  }
 }
 
 /** What the old store said of a lane, and what of it is to be found. */

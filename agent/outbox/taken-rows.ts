@@ -23,10 +23,13 @@ type Values = [number, number, number, number, Uint8Array, number, Uint8Array | 
 
 export class TakenRows {
   readonly #insert: Statement<Values>;
+  readonly #wrote: (bytes: number) => void;
   readonly #taken = new Map<Slot, Taken>();
   readonly #open = new Map<Slot, Open>();
 
-  constructor(db: Sqlite) {
+  /** @param wrote told of the bytes of each row */
+  constructor(db: Sqlite, wrote: (bytes: number) => void) {
+    this.#wrote = wrote;
     this.#insert = db.prepare<Values>('INSERT INTO outbox VALUES (?, ?, ?, NULL, ?, CAST(? AS TEXT), ?, ?)');
   }
 
@@ -44,6 +47,7 @@ export class TakenRows {
     const id = idOf(slot.slot, seq);
     if (keep !== 0) {
       this.#insert.run(id, boot, monoMs, keep, json, rowSum({ id, boot, monoMs, keep }, json), null);
+      this.#wrote(json.length);
       return;
     }
     const open = this.#openOf(slot, boot);
@@ -68,5 +72,6 @@ export class TakenRows {
     if (run.isEmpty) return;
     const { id, monoMs, json, sum, parts } = run.take();
     this.#insert.run(id, boot, monoMs, 0, json, sum, parts);
+    this.#wrote(json.length);
   }
 }

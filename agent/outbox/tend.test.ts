@@ -13,8 +13,9 @@ let opened: OpenedStore;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'outpost-tend-'));
   const whose = { device: 'robot-07', bootId: 'boot-1', machineId: 'machine-1' };
-  const how = { maxSizeBytes: 64 * 1024 * 1024, suspect: false, isReopening: false, confirmed: undefined, now };
-  opened = openStore({ path: folder, ...whose, ...how });
+  const how = { suspect: false, isReopening: false, confirmed: undefined, now };
+  const sizes = { maxSizeBytes: 64 * 1024 * 1024, salvageFirstBytes: 0 };
+  opened = openStore({ path: folder, ...whose, ...how, ...sizes });
 });
 afterEach(() => {
   opened.close();

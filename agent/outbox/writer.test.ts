@@ -29,6 +29,7 @@ it('that is closed while it opens the store again leaves the store to others', a
       maxSizeBytes: 64 * 1024 * 1024,
       bootId: 'boot-1',
       machineId: 'machine-1',
+      salvageFirstBytes: 0,
       now,
     }),
     clock: systemClock,

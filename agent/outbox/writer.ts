@@ -61,12 +61,14 @@ export class Writer {
   readonly #ending = new AbortController();
   #waiting: WaitingWriter | undefined;
   #writer: WaitingWriter | undefined;
-  /** One that has not said yet whether it could open the store. */
+  /** One that has not said yet whether it could open the store, or is closing it. */
   #opening: WaitingWriter | undefined;
   #inFlight: InFlight[] = [];
   readonly #spare: JobMemory[] = [];
   readonly #answers: Answered[] = [];
   #isTurnTaken = false;
+  /** To be opened again when no Job is in flight. */
+  #isLeaving = false;
   #suspect = false;
   #wasOpen = false;
   #confirmed: ConfirmedLog | undefined;
@@ -83,7 +85,7 @@ export class Writer {
   }
 
   get isOpen(): boolean {
-    return this.#writer !== undefined && !this.#ending.signal.aborted;
+    return this.#writer !== undefined && !this.#isLeaving && !this.#ending.signal.aborted;
   }
 
   /** How long the oldest Job has waited without a word from the thread; 0 when none waits. */
@@ -135,6 +137,7 @@ export class Writer {
     this.#suspect = false;
     this.#confirmed = undefined;
     this.#wasOpen = true;
+    this.#isLeaving = false;
     this.#writer = writer;
     worker.on('message', (message: FromWriter) => {
       if (message === 'look') this.#look();
@@ -190,6 +193,23 @@ export class Writer {
 
   #keep(memory: JobMemory): void {
     if (memory.length > 0 && this.#spare.length < mostSpare) this.#spare.push(memory);
+  }
+
+  /** Closes the store in good order, and opens it again: what waits goes on then. Nothing to do while it is being opened. */
+  reopen(): void {
+    if (!this.isOpen) return;
+    this.#isLeaving = true;
+    this.#leaveWhenIdle();
+  }
+
+  #leaveWhenIdle(): void {
+    const writer = this.#writer;
+    if (!this.#isLeaving || this.#inFlight.length > 0 || !writer) return;
+    this.#writer = undefined;
+    this.#opening = writer;
+    const { worker } = writer;
+    worker.once('exit', () => void this.#reopen());
+    writer.tell({ kind: 'close' });
   }
 
   async close(): Promise<void> {
@@ -253,6 +273,7 @@ export class Writer {
     if (!message) return;
     this.#keep(message.memory);
     this.#answer(message.answer);
+    this.#leaveWhenIdle();
   }
 
   #answer(answer: Answer): void {

@@ -1,5 +1,5 @@
 /** What a device's store says of its lanes, read beside a running agent or from a copy; nothing in it is changed. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, OutpostError } from '#agent/core/errors.ts';
 import { openSqlite, type Sqlite } from '#agent/core/sqlite.ts';
@@ -26,6 +26,13 @@ const slotSize = 2 ** 40;
 export function readDeviceStore(folder: string): readonly StoredLane[] {
   const path = join(folder, 'outbox.db');
   if (!existsSync(path)) throw new OutpostError('verify-store', undefined, { context: { folder } });
+  const salvaging = readdirSync(folder).find((name) => /^outbox\.salvaging-.*\.db$/.test(name));
+  if (salvaging !== undefined) {
+    throw new OutpostError('verify-store', `What can be read of ${salvaging} has not been taken over yet.`, {
+      context: { folder },
+      hint: 'Leave the agent running until its health no longer says outbox-salvaging, then verify again.',
+    });
+  }
   let db: Sqlite | undefined;
   try {
     db = openSqlite(path, { busyMs, readonly: true, mustExist: true });

@@ -104,6 +104,15 @@ it('counts what the device gave up by its ledger, before the sink has heard of i
   expect((event?.late ?? 0) + (event?.dropped ?? 0)).toBe(2_000);
 });
 
+it('has no verdict while what can be read of a damaged store is not taken over yet', async () => {
+  const store = join(folder, 'device');
+  await (await openTestOutbox(store))[Symbol.asyncDispose]();
+  await writeFile(join(store, 'outbox.salvaging-20261127T010203Z.db'), '');
+  expect(() => readDeviceStore(store)).toThrow(
+    expect.objectContaining({ code: 'verify-store', message: expect.stringContaining('outbox.salvaging-') as string }),
+  );
+});
+
 it('says of a folder that it holds no store', async () => {
   expect(() => readDeviceStore(folder)).toThrow(expect.objectContaining({ code: 'verify-store', kind: 'config' }));
   await writeFile(join(folder, 'outbox.db'), 'a letter'.repeat(1_000));

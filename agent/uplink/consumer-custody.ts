@@ -117,7 +117,7 @@ export class ConsumerCustody {
       log.debug('An acknowledgement speaks of an epoch that is not here.', { epoch, lane });
       return;
     }
-    if (ack.upto > (this.#sent.get(`${epoch} ${lane}`) ?? 0)) {
+    if (ack.upto > this.#mostSent(epoch, lane)) {
       this.#refuse('ahead', { epoch, lane, upto: ack.upto });
       return;
     }
@@ -127,6 +127,12 @@ export class ConsumerCustody {
     } catch (thrown) {
       log.debug('What was committed cannot be removed now.', { lane, reason: messageOf(thrown) });
     }
+  }
+
+  /** Of an epoch that has ended, and was salvaged perhaps, a consumer may have more than the store knows of. */
+  #mostSent(epoch: string, lane: Lane): number {
+    if (epoch !== this.#options.source.epoch) return Infinity;
+    return this.#sent.get(`${epoch} ${lane}`) ?? 0;
   }
 
   #refuse(refusal: AckRefusal, context: Readonly<Record<string, unknown>> = {}): void {

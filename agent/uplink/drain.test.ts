@@ -60,6 +60,10 @@ class MemorySource implements Source {
   onAppend(): () => void {
     return () => undefined;
   }
+
+  onTakenOver(): () => void {
+    return () => undefined;
+  }
 }
 
 /** Reads ahead: what was appended since is not in the batch's `more`. */
@@ -67,6 +71,34 @@ class LateSource extends MemorySource {
   override async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
     const batch = await super.peek(lane, after, limits);
     return batch && { ...batch, more: false };
+  }
+}
+
+/** Its first ten numbers are of an older epoch, and what is removed takes a while. */
+class TwoEpochs extends MemorySource {
+  readonly #clock: ManualClock;
+  readonly #older = 10;
+
+  constructor(count: number, clock: ManualClock) {
+    super(count);
+    this.#clock = clock;
+  }
+
+  override async peek(lane: Lane, after: Position | undefined, limits: BatchLimits): Promise<Batch | undefined> {
+    const batch = await super.peek(lane, after, limits);
+    if (!batch || batch.first > this.#older) return batch;
+    const last = Math.min(batch.last, this.#older);
+    const taken = [...this.waiting].filter((seq) => seq >= batch.first && seq <= last);
+    const bytes = Buffer.from(JSON.stringify(taken));
+    return { ...batch, epoch: 'older', last, count: taken.length, bytes, more: true };
+  }
+
+  override async ack(_lane: Lane, upto: Position): Promise<void> {
+    await this.#clock.sleep(500);
+    const isOlder = (seq: number): boolean => seq <= this.#older;
+    for (const seq of this.waiting) {
+      if (seq <= upto.seq && isOlder(seq) === (upto.epoch === 'older')) this.waiting.delete(seq);
+    }
   }
 }
 
@@ -81,8 +113,8 @@ async function drain(
   source: MemorySource,
   answer: (seqs: readonly number[], second: number) => number | OutpostError,
   seconds = 600,
+  clock = new ManualClock(),
 ): Promise<Run> {
-  const clock = new ManualClock();
   const suspects = new Suspects();
   const taken: number[] = [];
   const ending = new AbortController();
@@ -155,6 +187,15 @@ describe('a store that has read ahead', () => {
     const run = await drain(new LateSource(100), () => 0, 60);
     expect(run.taken).toEqual(all(100));
     expect(run.source.waiting.size).toBe(0);
+  });
+});
+
+describe('an older epoch', () => {
+  it('is removed to its end, although the next one is acknowledged before that is done', async () => {
+    const clock = new ManualClock();
+    const run = await drain(new TwoEpochs(30, clock), () => 0, 60, clock);
+    expect(run.source.waiting).toEqual(new Set());
+    expect(run.taken).toEqual(all(30));
   });
 });
 

@@ -54,6 +54,8 @@ export interface Source {
   /** Removes one event that the broker never takes, and declares it in the drop ledger. */
   setAside(lane: Lane, at: Position): Promise<void>;
   onAppend(listener: (lanes: ReadonlySet<Lane>) => void): () => void;
+  /** Events of older epochs came in, before places that were read already. */
+  onTakenOver(listener: () => void): () => void;
 }
 
 /** The same, with what `up/state` tells of it. */

@@ -119,18 +119,21 @@ export class Uplink {
 
   /** A service: returns when aborted, after it has said goodbye. */
   async run(signal: AbortSignal): Promise<void> {
-    const { config, health, clock, log } = this.#options;
+    const { config, outbox, health, clock, log } = this.#options;
     const { url } = config;
     if (url === undefined) {
       await untilAborted(signal);
       return;
     }
-    const exchanged = (): void => {
+    const renew = (): void => {
       this.#renew.abort();
       this.#renew = new AbortController();
     };
-    const watching = watchCertificate({ config, health, clock, log, exchanged }, signal);
+    // lines that take the place of these read from the first that waits
+    const endTakenOver = outbox.onTakenOver(renew);
+    const watching = watchCertificate({ config, health, clock, log, exchanged: renew }, signal);
     await Promise.all([watching, ...roles.map(async (role) => await this.#keepUp(role, url, signal))]);
+    endTakenOver();
     await this.#consumer?.settled();
   }
 
