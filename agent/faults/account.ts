@@ -5,8 +5,10 @@
  *   store -> waiting, declared -> lost, wrong, gaps, lateLost
  */
 import { systemClock } from '#agent/core/clock.ts';
+import { Health } from '#agent/core/health.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { openTestOutbox, type StoredEvent, waiting, waitingEverywhere } from '#agent/outbox/test-rig.ts';
+import { eventually } from '#agent/testing/eventually.ts';
 import type { Outcome } from './fault.ts';
 
 export class Account {
@@ -55,15 +57,25 @@ export interface Checked {
   readonly epoch: string;
 }
 
+export interface CheckOptions {
+  readonly bootId?: string;
+  /** A damaged store is salvaged while another serves, as a large one is. */
+  readonly isLarge?: boolean;
+}
+
 /** Opens the store as the next start of the agent would, and compares. Nothing was acknowledged to upstream before. */
-export async function checkStore(path: string, account: Account, bootId = 'boot-1'): Promise<Checked> {
+export async function checkStore(path: string, account: Account, options: CheckOptions = {}): Promise<Checked> {
   const before = systemClock.monoMs();
+  const { bootId = 'boot-1', isLarge = false } = options;
   const host = { bootId, machineId: 'machine-1', clockQuality: () => 'synced' as const };
-  await using outbox = await openTestOutbox(path, { host });
+  const health = new Health(systemClock);
+  const isSalvaging = (): boolean => health.entries().some(({ code }) => code === 'outbox-salvaging');
+  await using outbox = await openTestOutbox(path, { host, health, ...(isLarge ? { salvageFirstBytes: 0 } : {}) });
   const [fresh] = await outbox.append([
     { ...probe, data: { incident: 'probe', condition: 'black' as const, durationMs: 0 } },
   ]);
   const startMs = systemClock.monoMs() - before;
+  await eventually(() => !isSalvaging(), 'what was damaged is taken over');
   const first = await waitingEverywhere(outbox);
   // Damage that was found while the lower lanes were read is declared by now.
   const events = [...first.filter(({ lane }) => lane !== 'audit'), ...(await waiting(outbox, 'audit'))];

@@ -5,18 +5,22 @@
  *
  * NS: when it was told, of CLOCK_MONOTONIC.
  *
- *   node agent/faults/appender.ts FOLDER PREFIX [MAX_BYTES] [BOOT]          a line on stdin ends it in order
+ *   node agent/faults/appender.ts FOLDER PREFIX [MAX_BYTES] [BOOT] [SALVAGE_FIRST_BYTES]          a line on stdin ends it in order
  *
  * Without a prefix it appends nothing.
  */
 import { openTestOutbox, testEvent, testHost } from '#agent/outbox/test-rig.ts';
 
-const [folder = '', prefix = '', maxBytes = '67108864', boot = 'boot-1'] = process.argv.slice(2);
+const [folder = '', prefix = '', maxBytes = '67108864', boot = 'boot-1', salvageFirst] = process.argv.slice(2);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const stopping = new AbortController();
 process.stdin.once('data', () => stopping.abort());
 
-const outbox = await openTestOutbox(folder, { maxSizeBytes: Number(maxBytes), host: testHost(boot) });
+const outbox = await openTestOutbox(folder, {
+  maxSizeBytes: Number(maxBytes),
+  host: testHost(boot),
+  ...(salvageFirst === undefined ? {} : { salvageFirstBytes: Number(salvageFirst) }),
+});
 say(`open ${outbox.epoch}`);
 const producers = ['alarm', 'submission', 'event', 'event', 'event', 'event', 'telemetry', 'media'];
 await Promise.all(

@@ -66,7 +66,7 @@ const powerCut: Fault = {
       await rm(image);
       await using disk = await Disk.mounted(join(folder, 'after'), copy);
       await rm(copy);
-      const checked = await checkStore(join(disk.path, 'outbox'), account, 'boot-2');
+      const checked = await checkStore(join(disk.path, 'outbox'), account, { bootId: 'boot-2' });
       tally.add(checked, account.taken.size, account.late.size);
       const kept = (await readdir(join(disk.path, 'outbox'))).filter((name) => name.includes('damaged'));
       if (kept.length > 0) tally.notes.push(`FAILED run ${n}: taken for damaged`);
@@ -252,7 +252,8 @@ const flippedBytes: Fault = {
       await cp(used, path, { recursive: true });
       const where = await flip(path, randomInt(1, 4) === 1 ? randomInt(2, 64) : 1);
       try {
-        const checked = await checkStore(path, account);
+        // every second as if it were too large to be salvaged first
+        const checked = await checkStore(path, account, { isLarge: n % 2 === 0 });
         tally.add(checked, account.taken.size);
         if (checked.startMs > 10_000) tally.notes.push(`FAILED ${where}: ${checked.startMs} ms to start`);
         if (checked.lost.length + checked.wrong.length + checked.gaps.length > 0) tally.notes.push(`flipped ${where}`);
@@ -266,6 +267,54 @@ const flippedBytes: Fault = {
     return tally.outcome();
   },
 };
+
+const salvageKill: Fault = {
+  name: 'salvage-kill',
+  point: 8,
+  what: 'SIGKILL of the appending process while its damaged store is salvaged, one to four times before it may end',
+  full: 100,
+  small: 3,
+  needs: [],
+  async run(count, folder) {
+    const tally = new Tally();
+    let inTime = 0;
+    let killed = 0;
+    for (let n = 1; n <= count; n += 1) {
+      const account = new Account();
+      const path = join(folder, `store-${n}`);
+      const options = { path, account, maxSizeBytes: 1e9, salvageFirstBytes: 0 };
+      {
+        await using workload = new Workload({ ...options, prefix: `s${n}` });
+        await workload.takes(randomInt(2_000, 6_000));
+        await workload.stop();
+      }
+      await damageCounters(path);
+      const kills = randomInt(1, 4);
+      for (let k = 1; k <= kills; k += 1) {
+        await using workload = new Workload({ ...options, prefix: `s${n}k${k}` });
+        await workload.takes(1);
+        await delay(randomInt(0, 800));
+        await workload.kill();
+        killed += 1;
+        inTime += (await readdir(path)).some((name) => name.includes('salvaging')) ? 1 : 0;
+      }
+      const checked = await checkStore(path, account, { isLarge: true });
+      tally.add(checked, account.taken.size);
+      const kept = (await readdir(path)).filter((name) => /damaged-.*\.db$/.test(name)).length;
+      if (kept === 0) tally.notes.push(`FAILED run ${n}: it was not found damaged`);
+      if (checked.declared > 0) tally.notes.push(`FAILED run ${n}: ${checked.declared} given up`);
+      await rm(path, { recursive: true });
+    }
+    tally.notes.push(`${inTime} of ${killed} kills came before it was taken over`);
+    return tally.outcome();
+  },
+};
+
+/** Of a store that was closed in good order: the page of table `lane`. */
+async function damageCounters(path: string): Promise<void> {
+  await using file = await open(join(path, 'outbox.db'), 'r+');
+  await file.write(Buffer.from([0xff]), 0, 1, 2 * 8_192 + 3);
+}
 
 /** How far a store's log is when its process is killed decides what lies in it. */
 const runsAStore = 25;
@@ -311,4 +360,5 @@ export const storeFaults: readonly Fault[] = [
   readOnly,
   clock,
   flippedBytes,
+  salvageKill,
 ];

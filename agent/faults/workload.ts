@@ -16,6 +16,8 @@ export interface WorkloadOptions {
   readonly under?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly device?: DeviceOptions;
+  /** A damaged store above this size is salvaged while another serves. */
+  readonly salvageFirstBytes?: number;
 }
 
 /** A device with its uplink in place of the bare appender. */
@@ -109,8 +111,12 @@ function scriptOf({
   maxSizeBytes = 64 * 1024 ** 2,
   bootId = 'boot-1',
   device,
+  salvageFirstBytes,
 }: WorkloadOptions): string[] {
   const script = (name: string): string => resolve(import.meta.dirname, name);
-  if (!device) return [script('appender.ts'), path, prefix, String(maxSizeBytes), bootId];
+  if (!device) {
+    const salvageFirst = salvageFirstBytes === undefined ? [] : [String(salvageFirstBytes)];
+    return [script('appender.ts'), path, prefix, String(maxSizeBytes), bootId, ...salvageFirst];
+  }
   return [script('device.ts'), path, prefix, device.url, device.consumer ?? '-', device.ca ?? '-'];
 }

@@ -220,6 +220,61 @@ describe('a row', () => {
     expect(await declaredIn(outbox)).toEqual([['1', '9', 9, 'corrupt']]);
   });
 
+  /** 1..9 and, behind a hole, 21..23, as SQLite finds them after a bit of a number flipped. */
+  const moved = async (appends: readonly (readonly number[])[], from: number, by: number): Promise<Outbox> => {
+    const path = join(folder, 'store');
+    {
+      await using outbox = await openTestOutbox(path);
+      await outbox.append([testEvent('media', 1), testEvent('media', 2)]);
+      for (const append of [...appends, range(10, 20), range(21, 23)])
+        await outbox.append(append.map((n) => testEvent('event', n, 10)));
+      await outbox.ack('event', { epoch: outbox.epoch, seq: 20 }, [[1, 9]]);
+    }
+    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+    const slot = 3 * 2 ** 40;
+    const { changes } = db.prepare('UPDATE outbox SET id = id + ? WHERE id = ?').run(by, slot + from);
+    expect(changes).toBe(1);
+    db.close();
+    return await openTestOutbox(path);
+  };
+
+  it.each([
+    ['into the hole behind it', together, 1, 8],
+    ['one by one, into the hole behind it', oneByOne, 9, 4],
+    ['over the end of its lane', together, 21, 2 ** 27],
+    ['into a lane that there is not', together, 21, 2 ** 39],
+    ['into the next lane', together, 21, 2 ** 40 - 15],
+    ['before its lane', together, 1, -(2 ** 36)],
+    ['to number 0', oneByOne, 1, -1],
+  ])('whose number is damaged, so that it lies %s, has its place again', async (_title, appends, from, by) => {
+    await using outbox = await moved(appends, from, by);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([...range(1, 9), ...range(21, 23)]);
+    expect(numbers(await waiting(outbox, 'media'))).toEqual([1, 2]);
+    expect(await declaredIn(outbox)).toEqual([]);
+    const { epoch } = (await waiting(outbox, 'event'))[0] ?? {};
+    await outbox.ack('event', { epoch: epoch ?? '', seq: 23 });
+    expect(outbox.state.event).toMatchObject({ depth: 0, bytes: 0 });
+  });
+
+  it('whose number is damaged beside its text is given up, with the others of its lane that are gone', async () => {
+    const path = join(folder, 'store');
+    {
+      await using outbox = await openTestOutbox(path);
+      for (const n of range(1, 9)) await outbox.append([testEvent('event', n, 10)]);
+    }
+    const db = openSqlite(join(path, 'outbox.db'), { busyMs: 0 });
+    flipText(db);
+    db.exec('UPDATE outbox SET id = id + 100000 WHERE id % 1099511627776 = 9');
+    db.exec("UPDATE outbox SET json = replace(json, 'i-9', 'i-8') WHERE id % 1099511627776 = 100009");
+    db.close();
+    await using outbox = await openTestOutbox(path);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 7, 8]);
+    expect(await declaredIn(outbox)).toEqual([
+      ['4', '4', 1, 'corrupt'],
+      ['9', '9', 1, 'corrupt'],
+    ]);
+  });
+
   it('of several events with one wrong checksum loses that event', async () => {
     await using outbox = await damagedRows(together, (db) => flipParts(db, 8 * 3 + 4));
     expect(numbers(await waiting(outbox, 'event'))).toEqual([1, 2, 3, 5, 6, 7, 8, 9]);

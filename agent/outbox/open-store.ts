@@ -18,7 +18,8 @@ import { bytesOf, finishPuttingAside, putAside, storesPutAside } from './put-asi
 import { Reserve } from './reserve.ts';
 import { bootOfDamaged } from './salvage.ts';
 import { buildSalvaged } from './salvage-store.ts';
-import { hasOurTables, openStoreFile } from './schema.ts';
+import { countSql } from './runs.ts';
+import { hasOurTables, idOf, openStoreFile, seqOf } from './schema.ts';
 import { Slots } from './slots.ts';
 import { asFailure, Store } from './store.ts';
 import { agrees, type LaneFacts, laneSum } from './sums.ts';
@@ -175,7 +176,7 @@ const isDamage = (thrown: unknown): boolean =>
 
 function isSound(db: Sqlite, file: string, suspect: boolean): boolean {
   try {
-    if (!hasOurTables(db) || !areLanesSound(db)) return false;
+    if (!hasOurTables(db) || !areLanesSound(db) || !areRowsInPlace(db)) return false;
     const isLarge = !suspect && statSync(file).size > checkedBytes;
     const checked = isLarge ? smallTables.map((table) => `integrity_check(${table})`) : ['integrity_check(1)'];
     return checked.every((check) => db.pragma(check, { simple: true }) === 'ok');
@@ -194,3 +195,26 @@ const areLanesSound = (db: Sqlite): boolean =>
     )
     .all()
     .every((row) => agrees(row.sum, () => laneSum(row)));
+
+/** A row whose number is damaged lies outside of its lane more often than not: then it would never be read. */
+function areRowsInPlace(db: Sqlite): boolean {
+  const lanes = db.prepare<[], LaneEnds>('SELECT slot, last_seq AS last, depth FROM lane ORDER BY slot').all();
+  const between = db.prepare<[number, number], number>('SELECT 1 FROM outbox WHERE id BETWEEN ? AND ? LIMIT 1').pluck();
+  const newest = db.prepare<[number, number], { id: number; count: number }>(
+    `SELECT id, ${countSql} AS count FROM outbox WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1`,
+  );
+  let free = Number.MIN_SAFE_INTEGER;
+  for (const { slot, last, depth } of lanes) {
+    const row = newest.get(idOf(slot, 1), idOf(slot + 1, 0) - 1);
+    const end = row ? seqOf(row.id) + row.count - 1 : 0;
+    if (between.get(free, idOf(slot, 0)) !== undefined || depth > 0 !== (row !== undefined) || end > last) return false;
+    free = idOf(slot + 1, 0);
+  }
+  return between.get(free, Number.MAX_SAFE_INTEGER) === undefined;
+}
+
+interface LaneEnds {
+  readonly slot: number;
+  readonly last: number;
+  readonly depth: number;
+}

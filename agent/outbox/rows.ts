@@ -5,10 +5,10 @@ import type { EventData } from '#agent/domain/event.ts';
 import type { Lane } from '#agent/domain/lane.ts';
 import { isProtected } from './budget.ts';
 import type { DamagedEvents } from './damaged-rows.ts';
-import { namesIn } from './names.ts';
+import { firstNameIn, namesIn } from './names.ts';
 import type { Moment } from './protocol.ts';
 import { RowTexts, type WrittenEvent, writtenEvent } from './row-text.ts';
-import { bytesSql, countSql, OpenRun } from './runs.ts';
+import { bytesSql, countSql, OpenRun, type WholeRow } from './runs.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { Splitter } from './split.ts';
@@ -42,6 +42,8 @@ export class Rows {
   readonly #giveUp: Statement<[number, number]>;
   readonly #next: Statement<[number, number], number>;
   readonly #text: Statement<[number], Buffer>;
+  readonly #holding: Statement<[number], WholeRow>;
+  readonly #move: Statement<[number, number]>;
   readonly #ledger: Statement<[number, number, number, number, number, string, number]>;
 
   constructor(db: Sqlite, slots: Slots, origin: Origin) {
@@ -67,6 +69,11 @@ export class Rows {
       .prepare<[number, number], number>('SELECT id FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT 1')
       .pluck();
     this.#text = db.prepare<[number], Buffer>('SELECT CAST(json AS BLOB) FROM outbox WHERE id = ?').pluck();
+    this.#holding = db.prepare<[number], WholeRow>(
+      `SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts
+       FROM outbox WHERE id <= ? ORDER BY id DESC LIMIT 1`,
+    );
+    this.#move = db.prepare<[number, number]>('UPDATE OR IGNORE outbox SET id = ? WHERE id = ?');
     this.#ledger = db.prepare<[number, number, number, number, number, string, number]>(
       'INSERT INTO dropped (slot, first_seq, last_seq, count, bytes, reason, declared_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
@@ -170,6 +177,34 @@ export class Rows {
       for (const run of runsOf(rows)) freed += this.#discard(run, 'expired', now);
       if (rows.length === 0) return freed;
     }
+  }
+
+  /**
+   * Rows that are as they were written, save that their key is not the number that they say: they get their place again.
+   *
+   * @returns what is damaged in another way
+   */
+  mend(damaged: readonly DamagedEvents[]): readonly DamagedEvents[] {
+    this.flush();
+    const held = damaged.map((event) => ({ event, row: this.#holding.get(event.id) }));
+    const rows = new Map(held.flatMap(({ row }) => (row ? [[row.id, row] as const] : [])));
+    const mended = new Set([...rows.values()].filter((row) => this.#putInPlace(row)).map(({ id }) => id));
+    return held.flatMap(({ event, row }) => (row && mended.has(row.id) ? [] : [event]));
+  }
+
+  #putInPlace(row: WholeRow): boolean {
+    const said = firstNameIn(row.json);
+    const slot = said && this.#slots.find(said.epoch, said.lane);
+    if (!slot) return false;
+    const id = idOf(slot.slot, said.seq);
+    const isSound = id !== row.id && row.sum === rowSum({ ...row, id }, row.parts ?? row.json);
+    if (!isSound || this.#move.run(id, row.id).changes === 0) return false;
+    for (const each of [slot, this.#slots.at(Math.floor(row.id / slotSize))]) {
+      if (!each) continue;
+      this.#slots.touch(each);
+      this.#slots.refresh(each);
+    }
+    return true;
   }
 
   /** Gives up what is not as it was written, and declares it. @returns bytes */

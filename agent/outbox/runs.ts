@@ -28,6 +28,11 @@ export interface StoredRun extends RowFacts {
   readonly parts: Buffer | null;
 }
 
+/** With its text. */
+export interface WholeRow extends StoredRun {
+  readonly json: Buffer;
+}
+
 export interface Part {
   /** Where the event's text begins in that of the row. */
   readonly at: number;

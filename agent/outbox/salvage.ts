@@ -9,9 +9,9 @@
 import { isLane, type Lane } from '#agent/domain/lane.ts';
 import { type PageImage, PageImages } from './page-images.ts';
 import { indexLeaf, type PageRecord, recordsOf, tableLeaf, type Value } from './page-records.ts';
-import { type Name, namesIn } from './names.ts';
+import { firstNameIn, type Name, namesIn } from './names.ts';
 import { partsOf } from './runs.ts';
-import { mostSlots, seqOf, slotSize } from './schema.ts';
+import { idOf, mostSlots, seqOf, slotSize } from './schema.ts';
 import { agrees, laneSum, rowSum } from './sums.ts';
 
 export interface SalvagedEvent {
@@ -73,7 +73,7 @@ export function openDamaged(path: string): Damaged {
     lanes: [...lanes.values()].toSorted((one, other) => one.slot - other.slot),
     drops,
     boot,
-    readEvents: (from) => readEvents(images, from),
+    readEvents: (from) => readEvents(images, [...lanes.values()], from),
     close: () => images.close(),
   };
 }
@@ -98,13 +98,18 @@ export function bootOfDamaged(path: string): number {
   }
 }
 
-function* readEvents(images: PageImages, from: 'current' | 'all'): Generator<SalvagedEvent> {
+function* readEvents(
+  images: PageImages,
+  lanes: readonly SalvagedLane[],
+  from: 'current' | 'all',
+): Generator<SalvagedEvent> {
   const { page } = images;
   const names: SlotNames = new Map();
+  const slots: SlotNumbers = new Map(lanes.map(({ epoch, lane, slot }) => [`${epoch} ${lane}`, slot]));
   for (const { number, bytes, isCurrent } of images.all()) {
     if (from === 'current' && !isCurrent) continue;
     const options = { isFirst: number === 1, isLenient: from === 'all', page };
-    for (const record of recordsOf(bytes, tableLeaf, options)) yield* eventsOf(record, names);
+    for (const record of recordsOf(bytes, tableLeaf, options)) yield* eventsOf(record, names, slots);
   }
 }
 
@@ -154,27 +159,44 @@ function bootOf([key, value]: readonly Value[]): number {
 /** Of a slot: what it is called in the texts of its events. */
 type SlotNames = Map<number, Pick<Name, 'epoch' | 'lane'>>;
 
+/** Of an epoch and lane: its slot in this store. */
+type SlotNumbers = ReadonlyMap<string, number>;
+
 /**
  * id (the key), boot, time, expiry, keep, text, sum, parts. An event is believed when its text is whole; its number already
  * when its text says of itself what its place says, or its neighbour in the row is whole.
  */
-function* eventsOf({ key: id, values }: PageRecord, names: SlotNames): Generator<SalvagedEvent> {
+function* eventsOf({ key, values }: PageRecord, names: SlotNames, slots: SlotNumbers): Generator<SalvagedEvent> {
   const [none, boot, monoMs, , keep, json, sum = null, parts = null] = values;
-  if (none !== null || !isText(json) || !areCounts([id, boot, monoMs, keep])) return;
+  if (none !== null || !isText(json) || !areCounts([key, boot, monoMs, keep])) return;
   const facts = { boot: Number(boot), monoMs: Number(monoMs), keep: Number(keep) };
   const isKnown = (parts === null || isText(parts)) && (sum === null || typeof sum === 'number');
-  const texts = ((isKnown && partsOf({ sum, parts }, json.length)) || []).map(({ at, bytes, sum: wanted }, n) => {
-    const text = json.subarray(at, at + bytes);
-    // With a checksum the text is as it was written, and needs no parsing.
-    const isWhole = wanted === null ? isEvent(text, id) : wanted === rowSum({ id: id + n, ...facts }, text);
-    return { text, isWhole };
-  });
+  const found = (isKnown && partsOf({ sum, parts }, json.length)) || [];
+  const textsAt = (id: number): { readonly text: Buffer; readonly isWhole: boolean }[] =>
+    found.map(({ at, bytes, sum: wanted }, n) => {
+      const text = json.subarray(at, at + bytes);
+      // With a checksum the text is as it was written, and needs no parsing.
+      const isWhole = wanted === null ? isEvent(text, id) : wanted === rowSum({ id: id + n, ...facts }, text);
+      return { text, isWhole };
+    });
+  let [id, texts] = [key, textsAt(key)];
+  if (!texts.some(({ isWhole }) => isWhole)) {
+    // the key may be what is damaged
+    id = idSaidBy(json, slots) ?? key;
+    texts = textsAt(id);
+  }
   const name = nameOf(id, texts.find(({ isWhole }) => isWhole)?.text, names);
-  if (!name) for (const said of namesIn(json, id)) yield { ...said, ...facts, json: undefined };
+  if (!name) for (const said of namesIn(json, key)) yield { ...said, ...facts, json: undefined };
   else {
     for (const [n, { text, isWhole }] of texts.entries())
       yield { ...name, seq: seqOf(id) + n, ...facts, json: isWhole ? text : undefined };
   }
+}
+
+function idSaidBy(json: Buffer, slots: SlotNumbers): number | undefined {
+  const said = firstNameIn(json);
+  const slot = said && slots.get(`${said.epoch} ${said.lane}`);
+  return slot === undefined ? undefined : idOf(slot, said?.seq ?? 0);
 }
 
 /** @param text whole, so that the number of its slot is right too */

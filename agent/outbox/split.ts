@@ -5,16 +5,11 @@
  */
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import { DamagedRows } from './damaged-rows.ts';
-import { countSql, type Part, partsOf, slicedRun, type StoredRun } from './runs.ts';
+import { countSql, type Part, partsOf, slicedRun, type WholeRow } from './runs.ts';
 import { idOf } from './schema.ts';
 import type { Slot } from './slots.ts';
 
-interface WholeRow extends StoredRun {
-  readonly json: Buffer;
-}
-
-interface SplitRow extends StoredRun {
-  readonly json: Buffer;
+interface SplitRow extends WholeRow {
   readonly parts: Buffer;
 }
 

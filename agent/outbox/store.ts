@@ -310,7 +310,7 @@ export class Store {
     return this.#aroundDamage(now, () => this.#batches.peek(request));
   }
 
-  /** What is damaged is given up and declared; what lies around it is used. */
+  /** What is damaged is mended, or given up and declared; what lies around it is used. */
   #aroundDamage<Result>(now: Moment, deed: () => Result): Result {
     for (;;) {
       try {
@@ -326,7 +326,7 @@ export class Store {
     this.#slots.remember();
     try {
       this.#db.exec('BEGIN IMMEDIATE');
-      const bytes = this.#rows.discardDamaged(damaged, now);
+      const bytes = this.#rows.discardDamaged(this.#rows.mend(damaged), now);
       this.#rows.flush();
       this.#slots.persist();
       this.#db.exec('COMMIT');
