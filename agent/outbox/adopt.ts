@@ -65,10 +65,15 @@ export function adopt(file: string, stores: readonly string[], options: WriterOp
   return keepAll(file, stores, events);
 }
 
-/** @returns undefined when this store holds nothing of them; else they have their last names now */
+/**
+ * Stores that this one holds what could be read of get their last names; a process that did so may have ended in between.
+ *
+ * @returns undefined when it does not hold them
+ */
 export function keepHeld(file: string, db: Sqlite, stores: readonly string[]): Salvaged | undefined {
   const note = readNote(db);
-  return note && isOf(note, stores) ? keepAll(file, stores, note.events) : undefined;
+  if (!note || !stores.every((store) => note.of.includes(basename(store)))) return undefined;
+  return keepAll(file, stores, note.events);
 }
 
 /** A process that ended after it, and before the file had its name, leaves nothing to do. @returns events that were salvaged */

@@ -2,6 +2,7 @@
 import { setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { toStoreError } from '#agent/core/sqlite.ts';
+import { isSalvaged } from './adopt.ts';
 import { storeFile } from './open-store.ts';
 import type { FromSalvage } from './protocol.ts';
 import { buildSalvaged } from './salvage-store.ts';
@@ -23,13 +24,29 @@ export function runSalvageThread({ path, stores, keepFreeBytes }: SalvageThreadD
   if (!port) throw new Error('A salvage runs in a thread.');
   const say = (message: FromSalvage): void => port.postMessage(message);
   setPriority(lowest);
+  const file = storeFile(path);
   try {
+    if (isComplete(file, stores)) {
+      say({ kind: 'complete' });
+      return;
+    }
     const onTaken = (bytes: number): void => say({ kind: 'taken', bytes });
     // the reserve is the writer's
-    buildSalvaged(storeFile(path), stores, { keepFreeBytes, release: () => undefined, onTaken });
+    buildSalvaged(file, stores, { keepFreeBytes, release: () => undefined, onTaken });
     say({ kind: 'complete' });
   } catch (thrown) {
     say({ kind: 'failed', failure: asFailure(toStoreError(thrown, path)) });
+  } finally {
+    port.close();
   }
-  port.close();
+}
+
+/** It was, and the disk had no room to join it with the other. */
+function isComplete(file: string, stores: readonly string[]): boolean {
+  try {
+    return isSalvaged(file, stores);
+  } catch {
+    // damaged itself: it is made anew
+    return false;
+  }
 }

@@ -251,6 +251,20 @@ describe('a process that ends while a salvaged store is adopted', () => {
     await hasAll(outbox, [1, 2, 3]);
   });
 
+  it('after one of two damaged ones had its last name: nothing is there twice', async () => {
+    damageCounters();
+    append(1);
+    build();
+    openStore(options(0)).close();
+    const kept = named(/damaged-.*\.db$/);
+    expect(kept).toHaveLength(2);
+    const [, last = ''] = kept.toSorted();
+    renameSync(join(path, last), join(path, last.replace('damaged', 'salvaging')));
+    await using outbox = await open();
+    expect(numbers(await waiting(outbox, 'event'))).toEqual([...range(11, 60), 1, 2, 3, 1]);
+    expect(named(/salvaging/)).toEqual([]);
+  });
+
   it('and finds the salvaged store damaged: it is salvaged again', async () => {
     build();
     writeFileSync(salvagedFile(storeFile(path)), Buffer.alloc(50_000, 'garbage!'));

@@ -61,6 +61,7 @@ export class Salvager {
     const { log, clock, reopen } = this.#options;
     const { signal } = this.#ending;
     const { stores, bytes, failure } = salvaging;
+    log.error('A damaged store is read while another one serves.', { stores, bytes });
     if (failure) await this.#waitAfter(failureToError(failure));
     this.#tell(`${stores.at(-1)}: ${inMebibytes(bytes)} are read.`);
     const began = clock.monoMs();

@@ -46,6 +46,17 @@ const numbersOf = (subscriber: TestSubscriber, epoch: string): number[] => [
   ...new Set(subscriber.events('event').flatMap((each) => (each['epoch'] === epoch ? [Number(each['seq'])] : []))),
 ];
 
+/** 300 events that the consumer has, and that the device has not been told of. @returns their epoch */
+async function givenTo(consumer: TestConsumer, url: string): Promise<string> {
+  await using outbox = await openStore(folder);
+  const { epoch } = outbox;
+  await outbox.append(many('event', 300));
+  await using running = startUplink(outbox, { url, consumers: [consumer.signer.publicBase64] });
+  await eventually(() => consumer.has(epoch, 'event') === 300, 'the consumer has everything');
+  expect(running.uplink.status.acks?.accepted).toBe(0);
+  return epoch;
+}
+
 describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () => {
   it('leaves after what came meanwhile, in order, and to its end', async () => {
     await using broker = await Mosquitto.start();
@@ -73,15 +84,7 @@ describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () 
     await using broker = await Mosquitto.start();
     await using consumer = await TestConsumer.connect(broker.url);
     const consumers = [consumer.signer.publicBase64];
-    let epoch = '';
-    {
-      await using outbox = await openStore(folder);
-      epoch = outbox.epoch;
-      await outbox.append(many('event', 300));
-      await using running = startUplink(outbox, { url: broker.url, consumers });
-      await eventually(() => consumer.has(epoch, 'event') === 300, 'the consumer has everything');
-      expect(running.uplink.status.acks?.accepted).toBe(0);
-    }
+    const epoch = await givenTo(consumer, broker.url);
     await damage();
     await using outbox = await openDamaged();
     await eventually(() => isTakenOver(outbox, epoch), 'it is taken over');
@@ -100,15 +103,7 @@ describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () 
     await using broker = await Mosquitto.start();
     await using consumer = await TestConsumer.connect(broker.url);
     const consumers = [consumer.signer.publicBase64];
-    let epoch = '';
-    {
-      await using outbox = await openStore(folder);
-      epoch = outbox.epoch;
-      await outbox.append(many('event', 300));
-      await using running = startUplink(outbox, { url: broker.url, consumers });
-      await eventually(() => consumer.has(epoch, 'event') === 300, 'the consumer has everything');
-      expect(running.codes()).toEqual([]);
-    }
+    const epoch = await givenTo(consumer, broker.url);
     await damage();
     await using outbox = await openDamaged();
     await using running = startUplink(outbox, { url: broker.url, consumers });
