@@ -125,28 +125,6 @@ describe('a large damaged store', () => {
     await hasAll(outbox, [1]);
   });
 
-  it('and another one, damaged while the first is salvaged: both follow', async () => {
-    let second = '';
-    {
-      await using outbox = await open();
-      second = outbox.epoch;
-      await outbox.append(range(1, 8).map((n) => testEvent('event', n)));
-      // it ends before the salvage is heard of
-    }
-    if (named(/salvaging/).length === 0) throw new Error('It was taken over already.');
-    damageCounters();
-    await using outbox = await open();
-    await outbox.append([testEvent('event', 1)]);
-    await isTakenOver();
-    const events = await waiting(outbox, 'event');
-    expect(events.map((event) => [event.epoch, Number(event.seq)])).toEqual([
-      ...range(11, 60).map((seq) => [epoch, seq]),
-      ...range(1, 8).map((seq) => [second, seq]),
-      [outbox.epoch, 1],
-    ]);
-    expect(named(/damaged-.*\.db$/)).toHaveLength(2);
-  });
-
   it('leaves the number of the boot as it goes on', async () => {
     await using outbox = await open();
     expect(outbox.boot).toBe(2);
@@ -166,7 +144,8 @@ describe('a process that ends while a salvaged store is adopted', () => {
     now: { wallMs: 1_795_334_400_000, monoMs: 1, clock: 'synced' },
     salvageFirstBytes,
   });
-  const append = (...ns: readonly number[]): void => {
+  /** @returns the epoch that has them */
+  const append = (...ns: readonly number[]): string => {
     const { store, opened, close } = openStore(options(0));
     const origin = { device: 'robot-07', epoch: opened.epoch, boot: opened.boot };
     const { refused } = store.run({
@@ -180,13 +159,17 @@ describe('a process that ends while a salvaged store is adopted', () => {
     });
     expect(refused).toEqual([]);
     close();
+    return opened.epoch;
   };
   const build = (): void =>
     buildSalvaged(storeFile(path), storesPutAside(storeFile(path)), { keepFreeBytes: 0, release: () => undefined });
   const backup = (): string => join(folder, 'backup');
   const save = (): void => cpSync(path, backup(), { recursive: true });
 
-  beforeEach(() => append(1, 2, 3));
+  let second = '';
+  beforeEach(() => {
+    second = append(1, 2, 3);
+  });
 
   it('before it began', async () => {
     build();
@@ -249,6 +232,20 @@ describe('a process that ends while a salvaged store is adopted', () => {
     renameSync(join(path, kept), join(path, kept.replace('damaged', 'salvaging')));
     await using outbox = await open();
     await hasAll(outbox, [1, 2, 3]);
+  });
+
+  it('before it began, and another one is damaged: both follow, the older one first', async () => {
+    damageCounters();
+    await using outbox = await open();
+    await outbox.append([testEvent('event', 1)]);
+    await isTakenOver();
+    const events = await waiting(outbox, 'event');
+    expect(events.map((event) => [event.epoch, Number(event.seq)])).toEqual([
+      ...range(11, 60).map((seq) => [epoch, seq]),
+      ...range(1, 3).map((seq) => [second, seq]),
+      [outbox.epoch, 1],
+    ]);
+    expect(named(/damaged-.*\.db$/)).toHaveLength(2);
   });
 
   it('after one of two damaged ones had its last name: nothing is there twice', async () => {
