@@ -152,10 +152,11 @@ function howManyFit(events: readonly Waiting[], most: number, mostBytes: number)
   return count;
 }
 
-/** @throws DamagedRows */
+/** What lies between two texts has no checksum, and can only be a comma. @throws DamagedRows */
 function checkEvents(events: readonly Waiting[], joined: Buffer): void {
   const damaged: DamagedEvents[] = [];
   for (const event of events) {
+    if (event !== events[0]) joined[event.at - 1] = comma;
     const { id, at, bytes, sum } = event;
     const isSound = sum === null || sum === rowSum(event, joined.subarray(at, at + bytes));
     if (!isSound) damaged.push({ id, bytes, isRow: event.isAlone });
@@ -174,4 +175,4 @@ function cut(joined: Buffer, first: Waiting, last: Waiting): Uint8Array {
   return bytes;
 }
 
-const [opening = 0, closing = 0] = Buffer.from('[]');
+const [opening = 0, comma = 0, closing = 0] = Buffer.from('[,]');

@@ -281,6 +281,20 @@ describe('a row', () => {
     expect(await declaredIn(outbox)).toEqual([['4', '4', 1, 'corrupt']]);
   });
 
+  it('of several events with something else than a comma between two of them loses nothing', async () => {
+    const between = (db: Sqlite): void => {
+      const text = '},{"specversion"';
+      const { changes } = db.prepare("UPDATE outbox SET json = replace(json, ?, replace(?, ',', 'x'))").run(text, text);
+      expect(changes).toBe(1);
+    };
+    await using outbox = await damagedRows(together, between);
+    expect(numbers(await waiting(outbox, 'event'))).toEqual(range(1, 9));
+    await outbox.ack('event', { epoch: outbox.epoch, seq: 4 });
+    expect(numbers(await waiting(outbox, 'event'))).toEqual(range(5, 9));
+    expect(numbers(await waiting(outbox, 'event', 2))).toEqual(range(5, 9));
+    expect(await declaredIn(outbox)).toEqual([]);
+  });
+
   it('that an acknowledgement ends in, and that cannot be parted, is given up first', async () => {
     await using outbox = await damagedRows(together, (db) => flipParts(db, 8));
     await outbox.ack('event', { epoch: outbox.epoch, seq: 4 });
