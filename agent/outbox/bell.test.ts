@@ -24,7 +24,8 @@ describe('the bell', () => {
     ['at once', [0], 20_000],
     ['now and then', [1], 200],
     ['both ways', [0, 0, 0, 0.3, 0, 1], 3_000],
-  ])('is heard when it rings %s', (_how, pauses, count) => {
+    ['now and then, with a long look', [0.3, 0.2, 0.6, 2], 500, true],
+  ])('is heard when it rings %s', (_how, pauses, count, isLong = false) => {
     const bell = newBell();
     const told = new Int32Array(new SharedArrayBuffer(4));
     worker = new Worker(ringer, { eval: true, workerData: { bell, told, count, pauses } });
@@ -34,7 +35,7 @@ describe('the bell', () => {
       const next = sleeper.next(() => {
         const now = Atomics.load(told, 0);
         return now > last ? now : undefined;
-      });
+      }, isLong);
       expect(next).toBeGreaterThan(last);
       last = next;
     }

@@ -18,6 +18,8 @@ export function ring(bell: Bell): void {
 
 /** The longest look out for the next message. */
 const lookOutMs = 0.15;
+/** The same while nobody else needs the processor. */
+const longLookOutMs = 0.5;
 /** Looks between two at the clock. */
 const looksAtOnce = 64;
 
@@ -30,10 +32,14 @@ export class BellSleeper {
     this.#bell = bell;
   }
 
-  /** @param receive the next message if there is one */
-  next<T>(receive: () => T | undefined): T {
+  /**
+   * @param receive the next message if there is one
+   * @param isLong nobody else needs the processor
+   */
+  next<T>(receive: () => T | undefined, isLong = false): T {
     const sinceMs = systemClock.monoMs();
-    let isLookingOut = this.#gapMs < lookOutMs;
+    const mostMs = isLong ? longLookOutMs : lookOutMs;
+    let isLookingOut = this.#gapMs < mostMs;
     for (;;) {
       const rung = Atomics.load(this.#bell, 0);
       const message = receive();
@@ -41,7 +47,7 @@ export class BellSleeper {
         this.#learn(systemClock.monoMs() - sinceMs);
         return message;
       }
-      if (isLookingOut) isLookingOut = this.#lookOut(rung, sinceMs + lookOutMs);
+      if (isLookingOut) isLookingOut = this.#lookOut(rung, sinceMs + mostMs);
       else Atomics.wait(this.#bell, 0, rung);
     }
   }
@@ -57,7 +63,7 @@ export class BellSleeper {
   }
 
   #learn(tookMs: number): void {
-    const counted = Math.min(tookMs, 2 * lookOutMs);
+    const counted = Math.min(tookMs, 2 * longLookOutMs);
     this.#gapMs = Number.isFinite(this.#gapMs) ? this.#gapMs + (counted - this.#gapMs) / 4 : counted;
   }
 }

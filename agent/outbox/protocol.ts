@@ -82,6 +82,16 @@ export interface Job {
   readonly peeks: readonly PeekRequest[];
 }
 
+/** Of so many appends that the next ones come when these have their Answer. */
+const manyAppends = 64;
+
+/**
+ * Many wait for its Answer, and nothing leaves meanwhile: the two threads have the processors to themselves, and whoever
+ * waits for the other does best to stay awake.
+ */
+export const isCrowded = ({ appends, acks, peeks }: Job): boolean =>
+  appends.counts.length >= manyAppends && acks.length === 0 && peeks.length === 0;
+
 export interface Failure {
   readonly code: ErrorCode;
   readonly message: string;

@@ -6,7 +6,15 @@ import { Inbox, type Received } from './inbox.ts';
 import { confirmedLog } from './log-file.ts';
 import { Mailbox } from './mailbox.ts';
 import { type OpenedStore, openStore, storeFile } from './open-store.ts';
-import { type Answer, type FromWriter, type Job, noMemory, type PeekedBatch, type Told } from './protocol.ts';
+import {
+  type Answer,
+  type FromWriter,
+  isCrowded,
+  type Job,
+  noMemory,
+  type PeekedBatch,
+  type Told,
+} from './protocol.ts';
 import { asFailure, refusal, type Store } from './store.ts';
 
 export interface OutboxThreadData {
@@ -24,8 +32,8 @@ export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): vo
   const sleeper = new BellSleeper(bell);
   const mailbox = new Mailbox(memory);
   const inbox = new Inbox(mailbox, () => receiveMessageOnPort(port)?.message as Told | undefined);
-  const next = (): Received => sleeper.next(() => inbox.take());
-  const first = next();
+  const next = (isLong: boolean): Received => sleeper.next(() => inbox.take(), isLong);
+  const first = next(false);
   if (first.kind !== 'open') throw new Error('The writer is told first which store to open.');
   const { options } = first;
   let opened: OpenedStore;
@@ -39,10 +47,13 @@ export function runOutboxThread({ bell, mailbox: memory }: OutboxThreadData): vo
   const { store, close } = opened;
   say({ kind: 'opened', opened: opened.opened });
   store.restoreReserve(options.now.monoMs);
-  while (handle(next(), store, { say, mailbox, path: options.path }));
+  let received = next(false);
+  while (handle(received, store, { say, mailbox, path: options.path })) received = next(isCrowdedJob(received));
   close();
   port.close();
 }
+
+const isCrowdedJob = (received: Received): boolean => 'job' in received && isCrowded(received.job);
 
 interface Surroundings {
   readonly say: (message: FromWriter) => void;

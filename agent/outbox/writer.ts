@@ -15,6 +15,7 @@ import {
   type Answer,
   type FromWriter,
   type InTurn,
+  isCrowded,
   type Job,
   type JobMemory,
   noMemory,
@@ -42,6 +43,8 @@ export interface WriterContext {
 const closeLimitMs = 5_000;
 /** How long an answer is waited for awake, where answers come as soon as that. */
 const awakeMs = 0.5;
+/** The same while many wait for it, and nobody else needs the processor. */
+const longAwakeMs = 2;
 /** As many as there are Jobs in flight. */
 const mostSpare = 3;
 interface Answered {
@@ -152,10 +155,10 @@ export class Writer {
    * Turns of the event loop while a quick answer is on its way: a loop that has fallen asleep takes as long to wake as the
    * answer does to come. Others have their turn as ever.
    */
-  #stayAwake(): void {
+  #stayAwake(forMs: number): void {
     const { clock } = this.#context;
-    this.#awakeUntilMs = clock.monoMs() + awakeMs;
-    if (this.#isAwake || this.#answerMs > awakeMs) return;
+    this.#awakeUntilMs = clock.monoMs() + forMs;
+    if (this.#isAwake || this.#answerMs > forMs) return;
     this.#isAwake = true;
     this.#writer?.mailbox.lookOut(true);
     const turn = (): void => {
@@ -182,7 +185,7 @@ export class Writer {
     const writer = this.#writer;
     if (!writer) throw new OutpostError('outbox-unavailable');
     return await new Promise((resolve, reject) => {
-      this.#stayAwake();
+      this.#stayAwake(isCrowded(job) ? longAwakeMs : awakeMs);
       const { bytes } = job.appends;
       const mailed = writer.mail(job);
       const turn = mailed ?? writer.tell({ kind: 'job', job }, bytes.length > 0 ? [bytes.buffer] : []);
@@ -284,7 +287,7 @@ export class Writer {
       this.#writer = undefined;
     }
     const answered = this.#inFlight.shift();
-    if (answered) this.#answerMs += (Math.min(this.#heardMs - answered.askedMs, 4 * awakeMs) - this.#answerMs) / 8;
+    if (answered) this.#answerMs += (Math.min(this.#heardMs - answered.askedMs, 2 * longAwakeMs) - this.#answerMs) / 8;
     answered?.resolve(answer);
     if (!answer.broken) return;
     this.#failAll(new OutpostError('outbox-unavailable'));
