@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { damageCounters } from '#agent/outbox/test-rig.ts';
 import { eventually } from '#agent/testing/eventually.ts';
 import { needsProgram } from '#agent/testing/require.ts';
 import { Account, checkStore, Tally } from './account.ts';
@@ -309,12 +310,6 @@ const salvageKill: Fault = {
     return tally.outcome();
   },
 };
-
-/** Of a store that was closed in good order: the page of table `lane`. */
-async function damageCounters(path: string): Promise<void> {
-  await using file = await open(join(path, 'outbox.db'), 'r+');
-  await file.write(Buffer.from([0xff]), 0, 1, 2 * 8_192 + 3);
-}
 
 /** How far a store's log is when its process is killed decides what lies in it. */
 const runsAStore = 25;

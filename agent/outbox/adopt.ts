@@ -22,13 +22,16 @@ import { Slots } from './slots.ts';
  */
 export const slotsBelow = 4_096;
 
-/** A complete one is there, of these stores and no others. */
+/** A complete one is there, of these stores and no others; one that is damaged itself is none. */
 export function isSalvaged(file: string, stores: readonly string[]): boolean {
   const path = salvagedFile(file);
   if (!existsSync(path)) return false;
   const db = openSqlite(path, { busyMs: 0 });
   try {
     return isOf(readNote(db), stores);
+  } catch {
+    // it is made anew
+    return false;
   } finally {
     db.close();
   }

@@ -8,7 +8,7 @@ import type { DamagedEvents } from './damaged-rows.ts';
 import { firstNameIn, namesIn } from './names.ts';
 import type { Moment } from './protocol.ts';
 import { RowTexts, type WrittenEvent, writtenEvent } from './row-text.ts';
-import { bytesSql, countSql, OpenRun, type WholeRow } from './runs.ts';
+import { bytesSql, countSql, OpenRun, type WholeRow, wholeRowSql } from './runs.ts';
 import { idOf, seqOf, slotSize } from './schema.ts';
 import type { Slot, Slots } from './slots.ts';
 import { Splitter } from './split.ts';
@@ -41,7 +41,6 @@ export class Rows {
   readonly #oldest: Statement<[number, number], RowSize>;
   readonly #giveUp: Statement<[number, number]>;
   readonly #next: Statement<[number, number], number>;
-  readonly #text: Statement<[number], Buffer>;
   readonly #holding: Statement<[number], WholeRow>;
   readonly #move: Statement<[number, number]>;
   readonly #ledger: Statement<[number, number, number, number, number, string, number]>;
@@ -68,11 +67,7 @@ export class Rows {
     this.#next = db
       .prepare<[number, number], number>('SELECT id FROM outbox WHERE id > ? AND id < ? ORDER BY id LIMIT 1')
       .pluck();
-    this.#text = db.prepare<[number], Buffer>('SELECT CAST(json AS BLOB) FROM outbox WHERE id = ?').pluck();
-    this.#holding = db.prepare<[number], WholeRow>(
-      `SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts
-       FROM outbox WHERE id <= ? ORDER BY id DESC LIMIT 1`,
-    );
+    this.#holding = db.prepare<[number], WholeRow>(`${wholeRowSql} WHERE id <= ? ORDER BY id DESC LIMIT 1`);
     this.#move = db.prepare<[number, number]>('UPDATE OR IGNORE outbox SET id = ? WHERE id = ?');
     this.#ledger = db.prepare<[number, number, number, number, number, string, number]>(
       'INSERT INTO dropped (slot, first_seq, last_seq, count, bytes, reason, declared_seq) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -227,7 +222,7 @@ export class Rows {
   /** A row that does not say how many it holds: as many as its text tells of, where no other row begins. */
   #allOf({ id, bytes }: DamagedEvents): RowSize {
     const next = this.#next.get(id, idOf(Math.floor(id / slotSize) + 1, 0)) ?? Infinity;
-    const told = namesIn(this.#text.get(id) ?? noText, id).map(({ seq }) => seq - seqOf(id) + 1);
+    const told = namesIn(this.#holding.get(id)?.json ?? noText, id).map(({ seq }) => seq - seqOf(id) + 1);
     return { id, count: Math.max(1, Math.min(next - id, Math.max(0, ...told))), bytes };
   }
 

@@ -28,6 +28,10 @@ export interface StoredRun extends RowFacts {
   readonly parts: Buffer | null;
 }
 
+/** What a `WholeRow` is read by. */
+export const wholeRowSql =
+  'SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts FROM outbox';
+
 /** With its text. */
 export interface WholeRow extends StoredRun {
   readonly json: Buffer;

@@ -26,7 +26,8 @@ export function runSalvageThread({ path, stores, keepFreeBytes }: SalvageThreadD
   setPriority(lowest);
   const file = storeFile(path);
   try {
-    if (isComplete(file, stores)) {
+    // it was made, and the disk had no room to join it with the other
+    if (isSalvaged(file, stores)) {
       say({ kind: 'complete' });
       return;
     }
@@ -38,15 +39,5 @@ export function runSalvageThread({ path, stores, keepFreeBytes }: SalvageThreadD
     say({ kind: 'failed', failure: asFailure(toStoreError(thrown, path)) });
   } finally {
     port.close();
-  }
-}
-
-/** It was, and the disk had no room to join it with the other. */
-function isComplete(file: string, stores: readonly string[]): boolean {
-  try {
-    return isSalvaged(file, stores);
-  } catch {
-    // damaged itself: it is made anew
-    return false;
   }
 }

@@ -13,8 +13,7 @@ import type { Outbox, OutboxOptions } from './outbox.ts';
 import type { WriterOptions } from './protocol.ts';
 import { storesPutAside } from './put-aside.ts';
 import { buildSalvaged, salvagedFile } from './salvage-store.ts';
-import { pageBytes } from './schema.ts';
-import { appendsOf, numbers, openTestOutbox, range, testEvent, waiting } from './test-rig.ts';
+import { appendsOf, damageCounters, numbers, openTestOutbox, range, testEvent, waiting } from './test-rig.ts';
 
 let folder: string;
 let path: string;
@@ -33,7 +32,7 @@ beforeEach(async () => {
     await outbox.append([testEvent('alarm', 1), testEvent('submission', 1)]);
     await outbox.ack('event', { epoch, seq: 10 });
   }
-  damageCounters();
+  await damageCounters(path);
 });
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
@@ -41,12 +40,6 @@ afterEach(async () => {
 
 const named = (pattern: RegExp): string[] => readdirSync(path).filter((name) => pattern.test(name));
 const codes = (): string[] => health.entries().map(({ code }) => code);
-
-function damageCounters(): void {
-  const store = readFileSync(storeFile(path));
-  store.writeUInt8(0xff, 2 * pageBytes + 3);
-  writeFileSync(storeFile(path), store);
-}
 
 const open = async (options: Partial<OutboxOptions> = {}): Promise<Outbox> =>
   await openTestOutbox(path, { salvageFirstBytes: 0, health, ...options });
@@ -235,7 +228,7 @@ describe('a process that ends while a salvaged store is adopted', () => {
   });
 
   it('before it began, and another one is damaged: both follow, the older one first', async () => {
-    damageCounters();
+    await damageCounters(path);
     await using outbox = await open();
     await outbox.append([testEvent('event', 1)]);
     await isTakenOver();
@@ -249,7 +242,7 @@ describe('a process that ends while a salvaged store is adopted', () => {
   });
 
   it('after one of two damaged ones had its last name: nothing is there twice', async () => {
-    damageCounters();
+    await damageCounters(path);
     append(1);
     build();
     openStore(options(0)).close();

@@ -5,7 +5,7 @@
  */
 import type { Sqlite, Statement } from '#agent/core/sqlite.ts';
 import { DamagedRows } from './damaged-rows.ts';
-import { countSql, type Part, partsOf, slicedRun, type WholeRow } from './runs.ts';
+import { countSql, type Part, partsOf, slicedRun, type WholeRow, wholeRowSql } from './runs.ts';
 import { idOf } from './schema.ts';
 import type { Slot } from './slots.ts';
 
@@ -36,9 +36,7 @@ export class Splitter {
 
   constructor(db: Sqlite) {
     this.#holder = holders(db);
-    this.#row = db.prepare<[number], WholeRow>(
-      'SELECT id, boot, mono_ms AS monoMs, keep, CAST(json AS BLOB) AS json, sum, parts FROM outbox WHERE id = ?',
-    );
+    this.#row = db.prepare<[number], WholeRow>(`${wholeRowSql} WHERE id = ?`);
     this.#shorten = db.prepare<Values>('UPDATE outbox SET json = CAST(? AS TEXT), sum = ?, parts = ? WHERE id = ?');
     this.#behind = db.prepare<[number, ...Values]>(
       `INSERT INTO outbox

@@ -1,4 +1,6 @@
 /** What the tests of this room share: events of a wanted size, a host that they decide, and a look into the store. */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock } from '#agent/core/clock.ts';
 import type { Sqlite } from '#agent/core/sqlite.ts';
 import { systemClock } from '#agent/core/clock.ts';
@@ -12,6 +14,7 @@ import { ExpectedNumbers } from './expected-numbers.ts';
 import type { Host } from './host.ts';
 import { openOutbox, type Outbox, type OutboxOptions, type Position } from './outbox.ts';
 import { type Appends, noMemory } from './protocol.ts';
+import { pageBytes } from './schema.ts';
 import { type RowFacts, rowSum } from './sums.ts';
 
 export const testHost = (bootId = 'boot-1', machineId = 'machine-1'): Host => ({
@@ -85,6 +88,12 @@ export async function waitingEverywhere(outbox: Outbox): Promise<StoredEvent[]> 
 export const numbers = (events: readonly StoredEvent[]): number[] => events.map(({ seq }) => Number(seq));
 export const range = (first: number, last: number): number[] =>
   Array.from({ length: last - first + 1 }, (_none, index) => first + index);
+
+/** Makes no sense of the counters: the page of table `lane`, in a store that was closed in good order. */
+export async function damageCounters(folder: string): Promise<void> {
+  await using file = await open(join(folder, 'outbox.db'), 'r+');
+  await file.write(Buffer.from([0xff]), 0, 1, 2 * pageBytes + 3);
+}
 
 export interface StoredText {
   readonly id: number;

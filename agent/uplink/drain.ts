@@ -221,8 +221,7 @@ export class Drain {
 
   /** Not after every PUBACK: each removal is a commit, and what is read next would wait for it. */
   #acknowledged(lane: LaneDrain, done: readonly Batch[]): void {
-    const last = done.at(-1);
-    if (!last) return;
+    if (done.length === 0) return;
     this.#options.report.acknowledged(
       lane.lane,
       done.reduce((sum, { count }) => sum + count, 0),

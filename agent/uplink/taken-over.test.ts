@@ -1,11 +1,12 @@
 /** What is taken over from a damaged store while the line is up leaves as everything else does. */
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock } from '#agent/core/clock.ts';
 import { silentLog } from '#agent/core/log.ts';
 import { openOutbox, type Outbox } from '#agent/outbox/outbox.ts';
+import { damageCounters } from '#agent/outbox/test-rig.ts';
 import { Mosquitto, TestSubscriber } from '#agent/testing/broker.ts';
 import { TestConsumer } from '#agent/testing/consumer.ts';
 import { eventually } from '#agent/testing/eventually.ts';
@@ -19,14 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
-
-const pageBytes = 8_192;
-
-/** The page of the counters. */
-async function damage(): Promise<void> {
-  await using file = await open(join(folder, 'outbox.db'), 'r+');
-  await file.write(Buffer.from([0xff]), 0, 1, 2 * pageBytes + 3);
-}
 
 /** As it is with a store that is too large to be salvaged first. */
 const openDamaged = async (): Promise<Outbox> =>
@@ -67,7 +60,7 @@ describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () 
       epoch = outbox.epoch;
       await outbox.append(many('event', 2_000));
     }
-    await damage();
+    await damageCounters(folder);
     await using outbox = await openDamaged();
     await using running = startUplink(outbox, { url: broker.url });
     await outbox.append(many('event', 100));
@@ -85,7 +78,7 @@ describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () 
     await using consumer = await TestConsumer.connect(broker.url);
     const consumers = [consumer.signer.publicBase64];
     const epoch = await givenTo(consumer, broker.url);
-    await damage();
+    await damageCounters(folder);
     await using outbox = await openDamaged();
     await eventually(() => isTakenOver(outbox, epoch), 'it is taken over');
     expect(depth(outbox)).toBe(300);
@@ -104,7 +97,7 @@ describeWith('a damaged store, over mosquitto', [needsProgram('mosquitto')], () 
     await using consumer = await TestConsumer.connect(broker.url);
     const consumers = [consumer.signer.publicBase64];
     const epoch = await givenTo(consumer, broker.url);
-    await damage();
+    await damageCounters(folder);
     await using outbox = await openDamaged();
     await using running = startUplink(outbox, { url: broker.url, consumers });
     await eventually(() => isTakenOver(outbox, epoch), 'it is taken over');
